@@ -1,0 +1,167 @@
+"""Files and folders that are either the old ones or the new ones, never half of each.
+
+A file is written beside its place, synced and renamed. A folder likewise; where the folder
+exists the two are exchanged in one step (``renameat2``), since ``rename`` cannot replace a
+folder that holds files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeseg.errors import OutputError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path | str) -> Iterator[None]:
+    """Turns an ``OSError`` of writing ``path`` into one sentence.
+
+    Raises:
+        OutputError: disk full, no permission, read-only, or any other failure of the disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(disk_sentence(path, error)) from error
+
+
+def disk_sentence(path: Path | str, error: OSError) -> str:
+    """What went wrong while writing ``path``, and what to do."""
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"no space left while writing {path}; free some and run again"
+        case errno.EACCES | errno.EPERM:
+            return f"no permission to write {path}; choose another --out"
+        case errno.EROFS:
+            return f"{path} is on a read-only file system; choose another --out"
+        case errno.ENOENT | errno.ENOTDIR:
+            return f"the folder of {path} does not exist or is not a folder"
+    return f"cannot write {path}: {error.strerror or error}"
+
+
+def check_writable(path: Path) -> None:
+    """Asks before any work whether ``path`` (a file or folder to come) can be written.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    parent = path.absolute().parent
+    with disk_errors(path):
+        parent.mkdir(parents=True, exist_ok=True)
+        probe = parent / f".{path.name}.{os.getpid()}.probe"
+        probe.write_bytes(b"edgeseg")
+        probe.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary name beside ``path``; renamed to ``path`` when the block ends well.
+
+    The temporary name keeps the suffix, so that writers that look at it still work.
+
+    Raises:
+        OutputError: the disk refused.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Writes ``data`` (text as UTF-8) so that ``path`` is the old file or the new, never half.
+
+    Raises:
+        OutputError: the disk refused; the old file is as it was.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty folder beside ``path`` that takes its place when the block ends well.
+
+    Raises:
+        OutputError: the disk refused, or another process is writing the same folder.
+    """
+    path = path.absolute()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk_errors(path), writer_lock(path):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            for folder, _, files in os.walk(temporary):
+                for name in files:
+                    with Path(folder, name).open("rb+") as handle:
+                        os.fsync(handle.fileno())
+                _sync_folder(Path(folder))
+            if path.exists():
+                _exchange(temporary, path)
+            else:
+                temporary.rename(path)
+            _sync_folder(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writer_lock(path: Path) -> Iterator[None]:
+    """Holds the right to write ``path``; a second writer is refused rather than kept waiting.
+
+    Raises:
+        OutputError: another process holds it.
+    """
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(f"another edgeseg is writing {path}; wait for it or choose another --out") from error
+        yield
+        lock.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _exchange(new: Path, old: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(number, os.strerror(number))
+    # A file system without RENAME_EXCHANGE (some network ones): move the old one aside first.
+    aside = old.with_name(f".{old.name}.{os.getpid()}.old")
+    old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
