@@ -17,8 +17,8 @@ from edgeseg.data.phantom.tunnel import Tunnel
 # it is dark and small, so that frames between stations hold none for certain.
 SPACING, FAR, NEAR = 8.0, 4.6, 3.8
 # Share of a station's time → distance of its polyp ahead of the camera.
-_TIMES = np.array([-0.25, 0.0, 0.1, 0.22, 0.5, 0.57, 1.0, 1.1, 1.22])
-_AHEAD = np.array([7.2, 5.0, 3.0, 2.2, 1.05, -0.3, -3.0, -5.0, -5.8])
+_TIMES = np.array([-0.25, 0.0, 0.1, 0.2, 0.35, 0.5, 0.57, 1.0, 1.1, 1.2])
+_AHEAD = np.array([7.2, 5.0, 3.0, 1.9, 1.25, 0.75, -0.3, -3.0, -5.0, -6.1])
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Journey:
         self.shift = [wobble(rng, (25, 90)) for _ in range(2)]
         self.look = [wobble(rng, (20, 80)) for _ in range(3)]
         self.push = wobble(rng, (18, 50))
-        self.interest = rng.uniform(0.35, 0.8)
+        self.interest = rng.uniform(0.4, 0.9)
         self.stray = rng.uniform(0.08, 0.22)
         self.restless = rng.uniform(0.06, 0.22)
         self.roll = rng.uniform(0, 2 * np.pi)

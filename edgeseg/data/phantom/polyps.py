@@ -85,7 +85,7 @@ def build_polyp(
     first = np.cos(turn) * along + np.sin(turn) * across
     second = np.cross(inward, first)
 
-    size = rng.uniform(0.2, 0.42)
+    size = rng.uniform(0.2, 0.5)
     oval = rng.uniform(0.75, 1.3)
     kind = rng.choice(["dome", "flat", "lobed", "stalk"], p=[0.4, 0.15, 0.25, 0.2])
     centres, radii = (

@@ -142,7 +142,7 @@ def _arcade(fovea: Floats, turn: float, arch: float) -> Steer:
         around = float(np.arctan2(dy, dx)) + turn * np.pi / 2
         # Flatter than a circle: the arcade opens towards the temporal side.
         inward = turn * float(np.clip((np.hypot(dx, dy) - arch) * 1.6, -0.5, 0.5))
-        lead = float(np.clip((width - 0.009) / 0.008, 0, 1))
+        lead = float(np.clip((width - 0.014) / 0.008, 0, 1))
         return 0.09 * lead * _wrapped(around + inward - angle) + free(
             x, y, angle, width
         )

@@ -51,11 +51,11 @@ class Lamp:
             colour=np.array(
                 [rng.uniform(0.82, 1.08), rng.uniform(0.92, 1.04), 1.0], np.float32
             ),
-            gloss=float(rng.uniform(70, 200)),
-            shine=float(rng.uniform(2.0, 5.0)),
-            rough=float(rng.uniform(0.08, 0.2)),
+            gloss=float(rng.uniform(120, 400)),
+            shine=float(rng.uniform(1.5, 5.0)),
+            rough=float(rng.uniform(0.08, 0.24)),
             falloff=float(rng.uniform(0.5, 1.0)),
-            level=float(rng.uniform(0.5, 0.8)),
+            level=float(rng.uniform(0.5, 1.0)),
         )
 
     def exposure(self, light: Floats) -> np.float32:
@@ -83,8 +83,9 @@ def shade(tunnel: Tunnel, view: View, rays: Floats, lamp: Lamp) -> tuple[Floats,
     point = eye[:, None, None] + rays * depth
     rho, theta = tunnel.cylinder(*point)
     wall = look_up_wall(tunnel, theta, point[2])
-    grain = look_up_grain(tunnel, theta, point[2])
-    albedo = look_up_albedo(tunnel, theta, point[2]).astype(np.float32) * np.float32(
+    skin = tunnel.skin(theta, point[2])
+    grain = look_up_grain(tunnel, theta, skin)
+    albedo = look_up_albedo(tunnel, theta, skin).astype(np.float32) * np.float32(
         1 / 255
     )
     albedo *= (1 + np.float32(0.035) * grain[..., 2])[..., None]
@@ -96,7 +97,7 @@ def shade(tunnel: Tunnel, view: View, rays: Floats, lamp: Lamp) -> tuple[Floats,
         pixels, length = polyp_depth(polyp, grown, eye, rays)
         nearer = length < depth.ravel()[pixels]
         pixels, length = pixels[nearer], length[nearer]
-        _contact(polyp, grown, point, ambient)
+        _foot(polyp, grown, mean, point, albedo, ambient)
         if not pixels.size:
             continue
         _put_polyp(
@@ -134,14 +135,17 @@ def _wall_normal(
     return np.asarray(normal, np.float32)
 
 
-def _contact(polyp: Polyp, grown: float, point: Floats, ambient: Floats) -> None:
-    """Darkens the wall close to a polyp's foot, in place."""
+def _foot(polyp: Polyp, grown: float, mean: Floats, point: Floats, albedo: Floats, ambient: Floats) -> None:
+    """Shades and tints the wall close to a polyp's foot, in place: nothing grows out of a hard line."""
     off = point - polyp.base[:, None, None]
     reach = np.float32(polyp.bound * grown * 1.25)
     near = np.flatnonzero((off * off).sum(axis=0) < reach * reach)
     if near.size:
         gap = polyp.distance(polyp.local(point.reshape(3, -1)[:, near].T), grown)
-        ambient.ravel()[near] *= np.clip(np.float32(0.6) + gap * np.float32(4), 0.6, 1)
+        ambient.ravel()[near] *= np.clip(np.float32(0.72) + gap * np.float32(3), 0.72, 1)
+        share = np.float32(0.45) * np.clip(1 - gap / np.float32(0.07), 0, 1)[:, None]
+        wall = albedo.reshape(-1, 3)
+        wall[near] += share * (mean * polyp.tint - wall[near])
 
 
 def _put_polyp(
@@ -181,7 +185,9 @@ def _put_polyp(
     )
     for target, value in ((point, where), (normal, out)):
         target.reshape(3, -1)[:, pixels] = value.T
-    albedo.reshape(-1, 3)[pixels] = tint
+    wall_tint = albedo.reshape(-1, 3)[pixels]
+    share = np.float32(0.5) + np.float32(0.5) * foot
+    albedo.reshape(-1, 3)[pixels] = share * tint + (1 - share) * wall_tint
     depth.ravel()[pixels] = length
     ambient.ravel()[pixels] = np.clip(
         np.float32(0.75) + q[:, 2] * np.float32(1.5), 0.6, 1
@@ -206,7 +212,7 @@ def _lit(
     facing = (normal * to_lamp).sum(axis=0)
     # Light scatters inside tissue, so that it reaches a little round the edge.
     diffuse = (
-        np.maximum((facing + np.float32(0.12)) / np.float32(1.12), np.float32(0.02))
+        np.maximum((facing + np.float32(0.35)) / np.float32(1.35), np.float32(0.03))
         * ambient
     )
     half = to_lamp + to_eye

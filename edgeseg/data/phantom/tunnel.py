@@ -30,11 +30,14 @@ class Tunnel:
         wall: float32 [rows along z, columns around theta, 4]: radius, its derivatives by theta and by z, and
             ambient light 0 to 1.
         albedo: uint8 [rows, columns, 3], BGR reflectance, 255 = 1.
+        stretch: float32 [rows, columns], what is added to z to find the place in the texture: the skin of a fold is
+            as long as the fold is high, so the texture must not be smeared over its slope.
         grain: float32 [512, 512, 3], a repeated tile: slope around, slope along, brightness; about unit deviation.
         bends: float64 [4, 3]: amplitude, angular speed along z, phase of two sines in x and two in y.
     """
 
     wall: Floats
+    stretch: Floats
     albedo: Bytes
     grain: Floats
     bends: Floats
@@ -60,6 +63,10 @@ class Tunnel:
         cx, cy = self.centre(z)
         rho, theta = cv2.cartToPolar(x - cx, y - cy)
         return rho.reshape(x.shape), theta.reshape(x.shape)
+
+    def skin(self, theta: Floats, z: Floats) -> Floats:
+        """Place along the texture, as ``z`` is along the tube."""
+        return z + _look_up(self.stretch, theta, z)
 
     def radius(self, theta: Floats, z: Floats) -> Floats:
         """Radius of the wall."""
@@ -139,8 +146,11 @@ def build_tunnel(rng: np.random.Generator) -> Tunnel:
         ],
         np.float32,
     )
+    length = np.sqrt(1 + cv2.GaussianBlur(by_z, (0, 0), 2) ** 2)
+    # As a texture must repeat, only what differs from the mean stretch can be followed.
+    stretch = np.cumsum(length / length.mean(axis=0) - 1, axis=0) * (PERIOD / rows)
     wall = np.stack([radius, by_theta, by_z, ambient], axis=2)
-    return Tunnel(wall, _albedo(rng), _grain(rng), bends)
+    return Tunnel(wall, stretch.astype(np.float32), _albedo(rng), _grain(rng), bends)
 
 
 def _radius(rng: np.random.Generator) -> Floats:
@@ -181,8 +191,8 @@ def _radius(rng: np.random.Generator) -> Floats:
 def _albedo(rng: np.random.Generator) -> Bytes:
     rows, columns = _TEXTURE
     # From pale yellow-orange over salmon to dull red, as preparations, lamps and white balances differ.
-    tint = rng.dirichlet([1.2, 1.2, 1.0]) @ np.array(
-        [[0.34, 0.56, 0.86], [0.42, 0.50, 0.84], [0.30, 0.36, 0.78]]
+    tint = rng.dirichlet([0.7, 0.7, 0.7]) @ np.array(
+        [[0.24, 0.52, 0.88], [0.40, 0.48, 0.86], [0.24, 0.32, 0.78]]
     )
     colour = np.empty((rows, columns, 3), np.float32)
     blotch = tile(rng, _TEXTURE, (20, 8), 3)
@@ -190,7 +200,7 @@ def _albedo(rng: np.random.Generator) -> Bytes:
     for channel, (red, light) in enumerate(((0.10, 0.06), (0.11, 0.05), (0.02, 0.03))):
         colour[..., channel] = tint[channel] * (1 - red * blotch + light * pale)
     # Blood absorbs blue and green: vessels darken those, red hardly.
-    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.15, 0.5) / 255)
+    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.25, 0.75) / 255)
     depth *= np.clip(0.7 + 0.5 * tile(rng, _TEXTURE, (12, 5), 2), 0, 1)
     colour *= 1 - depth[..., None] * np.array([0.75, 0.85, 0.42], np.float32)
     if rng.random() < 0.5:
