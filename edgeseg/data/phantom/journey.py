@@ -51,7 +51,7 @@ class Journey:
         self.push = wobble(rng, (18, 50))
         self.interest = rng.uniform(0.4, 0.9)
         self.stray = rng.uniform(0.08, 0.22)
-        self.restless = rng.uniform(0.06, 0.22)
+        self.restless = rng.uniform(0.1, 0.34)
         self.roll = rng.uniform(0, 2 * np.pi)
         self.station = lru_cache(maxsize=8)(self._station)
 

@@ -23,6 +23,7 @@ class Polyp:
         axes: float32 [3, 3], rows: two directions in the wall and the one into the lumen.
         centres, radii: float32 [lobes, 3], ellipsoids in those axes.
         bound: radius of the ball around ``base`` that holds it all.
+        fillet: width of the soft transition into the wall.
         ripple: float32 [2, 3], frequency and phase of the unevenness; ``uneven`` its height.
         tint: float32 [3], factor on the mucosa's mean colour, BGR.
         spots: contrast of its surface pattern.
@@ -33,6 +34,7 @@ class Polyp:
     centres: Floats
     radii: Floats
     bound: float
+    fillet: float
     ripple: Floats
     uneven: float
     tint: Floats
@@ -65,6 +67,26 @@ class Polyp:
         )
         return np.asarray(total * np.float32(grown), np.float32)
 
+    def blend(self, q: Floats, gap: Floats, grown: float) -> tuple[Floats, Floats, Floats]:
+        """The surface that polyp and wall make together.
+
+        Args:
+            q: float32 [N, 3], points in own axes.
+            gap: float32 [N], their radial distance to the wall.
+            grown: size, 0 to 1.
+
+        Returns:
+            Distance bound to both with a fillet between, share of the polyp in it (0 to 1, above 0.5 where it is
+            the nearer), and distance bound to the polyp alone; each float32 [N].
+        """
+        own = self.distance(q, grown)
+        # Radial distance overstates the true one on slopes.
+        wall = gap * np.float32(0.6)
+        k = np.float32(self.fillet * grown)
+        share = np.clip(0.5 + 0.5 * (wall - own) / k, 0, 1)
+        field = wall + (own - wall) * share - k * share * (1 - share)
+        return field, share, own
+
 
 def build_polyp(
     rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
@@ -90,7 +112,7 @@ def build_polyp(
     kind = rng.choice(["dome", "flat", "lobed", "stalk"], p=[0.4, 0.15, 0.25, 0.2])
     centres, radii = (
         [[0.0, 0.0, 0.0]],
-        [[size, size * oval, size * rng.uniform(0.7, 1.0)]],
+        [[size, size * oval, size * rng.uniform(0.55, 0.95)]],
     )
     if kind == "flat":
         radii[0] = [size * 1.15, size * 1.15 * oval, size * rng.uniform(0.32, 0.45)]
@@ -130,11 +152,12 @@ def build_polyp(
         axes=np.stack([first, second, inward]).astype(np.float32),
         centres=np.array(centres, np.float32),
         radii=np.array(radii, np.float32),
-        bound=reach * 1.1,
+        bound=reach * 1.25,
+        fillet=float(size * rng.uniform(0.12, 0.4)),
         ripple=np.stack(
             [rng.uniform(5, 11, 3) * 0.35 / size, rng.uniform(0, 6.3, 3)]
         ).astype(np.float32),
-        uneven=float(size * rng.uniform(0.01, 0.06)),
+        uneven=float(size * rng.uniform(0.03, 0.1)),
         tint=tint.astype(np.float32),
         spots=float(rng.uniform(0.02, 0.1)),
     )

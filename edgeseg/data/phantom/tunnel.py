@@ -192,7 +192,7 @@ def _albedo(rng: np.random.Generator) -> Bytes:
     rows, columns = _TEXTURE
     # From pale yellow-orange over salmon to dull red, as preparations, lamps and white balances differ.
     tint = rng.dirichlet([0.7, 0.7, 0.7]) @ np.array(
-        [[0.24, 0.52, 0.88], [0.40, 0.48, 0.86], [0.24, 0.32, 0.78]]
+        [[0.28, 0.50, 0.88], [0.40, 0.48, 0.86], [0.24, 0.32, 0.78]]
     )
     colour = np.empty((rows, columns, 3), np.float32)
     blotch = tile(rng, _TEXTURE, (20, 8), 3)
@@ -200,14 +200,17 @@ def _albedo(rng: np.random.Generator) -> Bytes:
     for channel, (red, light) in enumerate(((0.10, 0.06), (0.11, 0.05), (0.02, 0.03))):
         colour[..., channel] = tint[channel] * (1 - red * blotch + light * pale)
     # Blood absorbs blue and green: vessels darken those, red hardly.
-    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.25, 0.75) / 255)
+    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.3, 0.9) / 255)
     depth *= np.clip(0.7 + 0.5 * tile(rng, _TEXTURE, (12, 5), 2), 0, 1)
     colour *= 1 - depth[..., None] * np.array([0.75, 0.85, 0.42], np.float32)
     if rng.random() < 0.5:
         residue = _residue(rng)
         stain = np.array([0.10, 0.42, 0.62], np.float32) * rng.uniform(0.7, 1.25)
         colour += residue[..., None] * (stain - colour)
-    return np.clip(np.rint(colour * 255), 0, 255).astype(np.uint8)
+    texture = np.clip(np.rint(colour * 255), 0, 255).astype(np.uint8)
+    if rng.random() < 0.4:
+        _bubbles(rng, texture)
+    return texture
 
 
 def _vessels(rng: np.random.Generator) -> Bytes:
@@ -224,7 +227,7 @@ def _vessels(rng: np.random.Generator) -> Bytes:
         span=2.6,
         share=(0.5, 0.9),
     )
-    for _ in range(int(rng.integers(25, 60))):
+    for _ in range(int(rng.integers(50, 110))):
         tree = grow(
             rng,
             (0, 0),
@@ -244,6 +247,19 @@ def _vessels(rng: np.random.Generator) -> Bytes:
     return np.maximum(
         cv2.GaussianBlur(canvas, (0, 0), 1.1), cv2.convertScaleAbs(deep, alpha=0.8)
     ).astype(np.uint8)
+
+
+def _bubbles(rng: np.random.Generator, texture: Bytes) -> None:
+    """Draws clusters of foam: thin bright rims, each with a glint."""
+    rows, columns = _TEXTURE
+    for _ in range(int(rng.integers(4, 12))):
+        middle = np.array([rng.uniform(60, columns - 60), rng.uniform(60, rows - 60)])
+        for _ in range(int(rng.integers(4, 20))):
+            at = middle + rng.normal(0, 16, 2)
+            radius = rng.uniform(2.5, 8)
+            x, y, r = (int(v * 8) for v in (*at, radius))
+            cv2.circle(texture, (x, y), r, (170, 205, 228), 1, cv2.LINE_AA, 3)
+            cv2.circle(texture, (x - r // 3, y - r // 3), max(8, r // 6), (250, 252, 255), -1, cv2.LINE_AA, 3)
 
 
 def _residue(rng: np.random.Generator) -> Floats:
