@@ -30,14 +30,12 @@ def tile(
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         rows, columns = (min(c << octave, s) for c, s in zip(cells, shape, strict=True))
-        grid = np.pad(
-            rng.standard_normal((rows, columns)).astype(np.float32), 2, mode="wrap"
-        )
+        grid = np.pad(rng.standard_normal((rows, columns)).astype(np.float32), 2, mode="wrap")
         # Four cells of margin are scaled too and cut off, so that the interpolation wraps.
         y = (np.arange(shape[0], dtype=np.float32) + 0.5) * (rows / shape[0]) + 1.5
         x = (np.arange(shape[1], dtype=np.float32) + 0.5) * (columns / shape[1]) + 1.5
         total += _spline(grid, y, x) * np.float32(0.5**octave)
-    return (total - total.mean()) / (total.std() + np.float32(1e-6))
+    return np.asarray((total - total.mean()) / (total.std() + np.float32(1e-6)), np.float32)
 
 
 def _spline(grid: Floats, y: Floats, x: Floats) -> Floats:
@@ -47,14 +45,12 @@ def _spline(grid: Floats, y: Floats, x: Floats) -> Floats:
         base = np.floor(at).astype(np.intp)
         f = (at - base)[:, None]
         weight = f * f * (3 - 2 * f)
-        return values[base] * (1 - weight) + values[base + 1] * weight
+        return np.asarray(values[base] * (1 - weight) + values[base + 1] * weight, np.float32)
 
     return along(along(grid, y).T, x).T
 
 
-def wobble(
-    rng: np.random.Generator, periods: tuple[float, float], waves: int = 3
-) -> Callable[[float], float]:
+def wobble(rng: np.random.Generator, periods: tuple[float, float], waves: int = 3) -> Callable[[float], float]:
     """A slow random function of the frame index: a sum of sines, about -1 to 1.
 
     Args:
@@ -78,11 +74,11 @@ def sensor(rng: np.random.Generator, image: Floats, strength: float) -> Floats:
         strength: standard deviation in grey levels in the middle of the range.
     """
     height, width = image.shape[:2]
-    # cv2's generator is several times faster than numpy's; its seed is drawn from ours.
+    # cv2's generator (this thread's own) is several times faster than numpy's; its seed is drawn from ours.
     cv2.setRNGSeed(int(rng.integers(1, 2**31 - 1)))
     grain = np.empty((height, width, 4), np.float32)
-    cv2.randn(grain, 0, strength)
-    return image + 0.6 * grain[..., :3] + 0.8 * grain[..., 3:]
+    cv2.randn(grain, np.zeros(4), np.full(4, strength))
+    return np.asarray(image + np.float32(0.6) * grain[..., :3] + np.float32(0.8) * grain[..., 3:], np.float32)
 
 
 def to_bytes(image: Floats) -> Bytes:
