@@ -1,1 +1,1 @@
-"""The commands of the `edgeseg` command line, one file each; heavy imports inside the functions."""
+"""One file a command: its options, and a call into the part that does it. Heavy imports stand inside."""
