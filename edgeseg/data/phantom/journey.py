@@ -15,10 +15,10 @@ from edgeseg.data.phantom.tunnel import Tunnel
 
 # One polyp station every SPACING radii. A polyp rises from the wall between FAR and NEAR ahead of the camera, where
 # it is dark and small, so that frames between stations hold none for certain.
-SPACING, FAR, NEAR = 7.2, 4.1, 3.3
+SPACING, FAR, NEAR = 6.6, 3.5, 2.8
 # Share of a station's time → distance of its polyp ahead of the camera.
-_TIMES = np.array([-0.25, 0.0, 0.1, 0.2, 0.35, 0.54, 0.62, 1.0, 1.1, 1.2])
-_AHEAD = np.array([6.05, 4.4, 2.6, 2.0, 1.45, 0.95, -0.3, -2.8, -4.6, -5.2])
+_TIMES = np.array([-0.25, 0.0, 0.08, 0.2, 0.35, 0.54, 0.62, 1.0, 1.08, 1.2])
+_AHEAD = np.array([5.58, 4.2, 2.6, 1.9, 1.45, 1.0, -0.3, -2.4, -4.0, -4.7])
 
 
 @dataclass(frozen=True)

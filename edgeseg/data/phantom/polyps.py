@@ -102,7 +102,7 @@ def build_polyp(rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
     first = np.cos(turn) * along + np.sin(turn) * across
     second = np.cross(inward, first)
 
-    size = rng.uniform(0.25, 0.55)
+    size = rng.uniform(0.3, 0.58)
     oval = rng.uniform(0.75, 1.3)
     kind = rng.choice(["dome", "flat", "lobed", "stalk"], p=[0.4, 0.15, 0.25, 0.2])
     centres, radii = (
@@ -135,10 +135,10 @@ def build_polyp(rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
             [ball, ball * oval, ball * rng.uniform(0.8, 1.0)],
         ]
     reach = max(float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True))
-    # Redder, paler or much like the mucosa around it.
+    # Redder or paler than the mucosa around it.
     tone = rng.random()
-    red = rng.uniform(0.15, 0.4) if tone < 0.65 else rng.uniform(-0.22, 0.1)
-    light = rng.uniform(0.9, 1.12) if tone < 0.65 else rng.uniform(1.05, 1.25)
+    red = rng.uniform(0.25, 0.5) if tone < 0.75 else rng.uniform(-0.3, -0.1)
+    light = rng.uniform(0.88, 1.08) if tone < 0.75 else rng.uniform(1.12, 1.3)
     tint = light * np.array([1 - 0.8 * red, 1 - red, 1 + 0.12 * red])
     return Polyp(
         base=base.astype(np.float32),

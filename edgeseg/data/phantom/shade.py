@@ -159,7 +159,9 @@ def _put_polyp(polyp: Polyp, grown: float, mean: Floats, surface: _Surface, trut
     pattern = np.float32(0.5) * (pits[:, :1] * pits[:, 1:2] + pits[:, 2:]) + blotch[:, :1] * blotch[:, 1:2]
     tint = mean * polyp.tint * (1 + np.float32(polyp.spots) * pattern * np.array([1.2, 1.2, 0.5], np.float32))
     colour = surface.albedo.reshape(-1, 3)
-    colour[near] += share * (tint - colour[near])
+    # The colour changes within a part of the fillet, so that the truth's edge is one that can be seen.
+    painted = np.clip(share * 2 - np.float32(0.5), 0, 1)
+    colour[near] += painted * (tint - colour[near])
 
 
 def _lit(view: View, surface: _Surface, lamp: Lamp) -> Floats:
