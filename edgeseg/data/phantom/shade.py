@@ -50,14 +50,16 @@ class Lamp:
             gloss=float(rng.uniform(120, 400)),
             shine=float(rng.uniform(1.0, 3.5)),
             rough=float(rng.uniform(0.08, 0.24)),
-            falloff=float(rng.uniform(0.5, 1.0)),
+            falloff=float(rng.uniform(0.6, 1.1)),
             level=float(rng.uniform(0.5, 1.0)),
         )
 
     def exposure(self, light: Floats) -> np.float32:
         """What ``light`` float32 [H, W, 3] is divided by, as the camera's automatic exposure would."""
         sample = light[::8, ::8].mean(axis=2)
-        return np.float32((0.5 * sample.mean() + 0.5 * np.median(sample) + 1e-4) / self.level)
+        usual = (0.5 * sample.mean() + 0.5 * np.median(sample)) / self.level
+        # What is near is protected from burning out, as long as it is more than a few highlights.
+        return np.float32(max(usual, np.quantile(sample, 0.93) / 1.5) + 1e-4)
 
 
 def shade(tunnel: Tunnel, view: View, rays: Floats, lamp: Lamp) -> tuple[Floats, Bytes]:
