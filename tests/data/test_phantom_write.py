@@ -33,12 +33,7 @@ def test_folder_data_set(tmp_path: Path) -> None:
         assert np.array_equal(mask, clip[i].mask)
         assert (i in about["frames_with_target"]) == bool(mask.any())
     assert about["phantom"] == "colonoscopy"
-    assert (about["width"], about["height"], about["frames"], about["seed"]) == (
-        160,
-        120,
-        48,
-        5,
-    )
+    assert [about[key] for key in ("width", "height", "frames", "seed")] == [96, 72, 48, 5]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["clip"]
 
 
