@@ -72,6 +72,13 @@ def test_long_clip_costs_no_more() -> None:
     assert clip[-1].index == 99_999
 
 
+@pytest.mark.parametrize("seed", [2, 909])
+def test_camera_never_enters_a_polyp(seed: int) -> None:
+    """While it passes one, the camera keeps clear of it: the picture is never all polyp."""
+    clip = colonoscopy(96, 64, 48, seed)
+    assert max((clip[i].mask > 0).mean() for i in range(10, 50, 2)) < 0.4
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_polyp_differs_from_what_surrounds_it(seed: int) -> None:
     """The mask lies where the picture shows something: its rim has stronger edges than the wall nearby."""

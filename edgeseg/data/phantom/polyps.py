@@ -13,6 +13,9 @@ import numpy as np
 from edgeseg.data.phantom.clip import Floats
 from edgeseg.data.phantom.tunnel import Tunnel
 
+# How far a polyp may rise from the wall.
+_HIGHEST = 0.6
+
 
 @dataclass(frozen=True)
 class Polyp:
@@ -134,6 +137,11 @@ def build_polyp(rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
             [ball * 0.5, ball * 0.5, ball * 1.3],
             [ball, ball * oval, ball * rng.uniform(0.8, 1.0)],
         ]
+    # The camera needs room to pass.
+    top = max(c[2] + r[2] for c, r in zip(centres, radii, strict=True))
+    fit = min(1.0, _HIGHEST / top)
+    centres, radii = ([[fit * v for v in lobe] for lobe in lobes] for lobes in (centres, radii))
+    size *= fit
     reach = max(float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True))
     # Redder or paler than the mucosa around it.
     tone = rng.random()

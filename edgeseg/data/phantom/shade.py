@@ -138,6 +138,8 @@ def _put_polyp(polyp: Polyp, grown: float, mean: Floats, surface: _Surface, trut
     q = polyp.local(surface.point.reshape(3, -1)[:, near].T)
     own = polyp.distance(q, grown)
     _, share = polyp.blend(own, surface.gap.ravel()[near], grown)
+    # What is clear of the wall and of this polyp belongs to another one.
+    share = share * np.clip((np.float32(polyp.fillet * grown) - own) / np.float32(0.4 * polyp.fillet * grown), 0, 1)
     truth.ravel()[near[share > 0.5]] = 1
     # The foot lies in a little shade.
     shade_there = np.clip(1 - np.abs(own) / np.float32(0.12), 0, 1) * (1 - share)
