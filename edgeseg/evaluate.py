@@ -30,7 +30,9 @@ class Comparison:
     figures: metrics.ImageFigures
 
 
-def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int], tally: metrics.Tally, area: str) -> Comparison:
+def compare(
+    pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int], tally: metrics.Tally, area: str
+) -> Comparison:
     """Predicts one labelled frame and adds it to the tally.
 
     Args:
@@ -47,7 +49,9 @@ def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int],
     frame, truth = read_pair(pair)
     box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
     placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
-    probability = fit.back(predict(fit.fit(frame, placement, spec.frame.fit.pad_value)), placement, spec.output.upsample)
+    probability = fit.back(
+        predict(fit.fit(frame, placement, spec.frame.fit.pad_value)), placement, spec.output.upsample
+    )
     predicted = positive(probability, thresholds, spec.output.min_area)
     inside = None
     if area == "fov":

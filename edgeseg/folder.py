@@ -32,7 +32,9 @@ class Folder:
     def __enter__(self) -> Folder:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._handle)
 
     def read(self, file: str, limit: int = MAX_FILE) -> bytes:
@@ -88,7 +90,9 @@ class Folder:
         digest = mf.sha256(data)
         line = self.read("manifest.sha256", 256).decode("ascii", "replace").split()
         if line != [digest, "manifest.json"]:
-            raise ModelError(f"{self.path / 'manifest.json'}: has changed (manifest.sha256 differs); get the bundle again")
+            raise ModelError(
+                f"{self.path / 'manifest.json'}: has changed (manifest.sha256 differs); get the bundle again"
+            )
         try:
             return mf.parse(data), digest
         except ValueError as error:

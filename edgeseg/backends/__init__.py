@@ -69,7 +69,9 @@ def choose(
 def _pick(source: Source, backend: str, precision: str, *, asked: bool) -> tuple[mf.Graph | None, str, str]:
     """The graph, the precision it runs in, and why."""
     if source.kind == "run":
-        raise UsageError(f"{source.path}: is a run, which has no engine yet; make one with: edgeseg export {source.path}")
+        raise UsageError(
+            f"{source.path}: is a run, which has no engine yet; make one with: edgeseg export {source.path}"
+        )
     if source.manifest is None:
         if precision not in ("auto", "fp32", "bf16"):
             raise ModelError(f"{source.path}: a bare graph runs as it is; leave --precision {precision} out")

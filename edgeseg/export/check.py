@@ -56,7 +56,9 @@ def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frame
     for name, load in ENGINES.items():
         engine = load(graph, EngineOptions())
         try:
-            largest = max(_difference(engine.run(frame[None])[0], want) for frame, want in zip(frames, wanted, strict=True))
+            largest = max(
+                _difference(engine.run(frame[None])[0], want) for frame, want in zip(frames, wanted, strict=True)
+            )
         finally:
             engine.close()
         if largest > MAX_DIFFERENCE + 0.5 / 255 + 1e-6:

@@ -56,7 +56,9 @@ def export(net: FrameNet, manifest: mf.Manifest, *, opset: int = OPSET, batch: i
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             message = (str(error).splitlines() or [""])[0]
-            raise ModelError(f"network {manifest.task.network} cannot be exported at opset {opset}: {message}") from error
+            raise ModelError(
+                f"network {manifest.task.network} cannot be exported at opset {opset}: {message}"
+            ) from error
     model = onnx.load_from_string(buffer.getvalue())
     return finish(model, manifest)
 

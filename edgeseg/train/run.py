@@ -227,7 +227,9 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def versions(names: tuple[str, ...] = ("torch", "lightning", "monai", "numpy", "opencv-python-headless")) -> dict[str, str]:
+def versions(
+    names: tuple[str, ...] = ("torch", "lightning", "monai", "numpy", "opencv-python-headless"),
+) -> dict[str, str]:
     """Installed versions of what shaped the weights."""
     out = {}
     for name in names:

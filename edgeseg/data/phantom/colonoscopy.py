@@ -17,9 +17,7 @@ from edgeseg.data.phantom.tunnel import build_tunnel
 _TALLEST = 600
 
 
-def colonoscopy(
-    frames: int, width: int = 640, height: int = 480, seed: int = 0
-) -> PhantomClip:
+def colonoscopy(frames: int, width: int = 640, height: int = 480, seed: int = 0) -> PhantomClip:
     """A clip through a synthetic colon.
 
     The same seed, size and number of frames give the same clip. The scene depends on the seed alone, the aperture
@@ -66,12 +64,8 @@ class _Scene:
         picture = sensor(rng, cv2.GaussianBlur(picture, (0, 0), self.blur), self.noise)
         coverage = truth.astype(np.float32)
         if self.inner != (place.width, place.height):
-            picture = cv2.resize(
-                picture, (place.width, place.height), interpolation=cv2.INTER_CUBIC
-            )
-            coverage = cv2.resize(
-                coverage, (place.width, place.height), interpolation=cv2.INTER_LINEAR
-            )
+            picture = cv2.resize(picture, (place.width, place.height), interpolation=cv2.INTER_CUBIC)
+            coverage = cv2.resize(coverage, (place.width, place.height), interpolation=cv2.INTER_LINEAR)
         width, height = self.size
         image = np.empty((height, width, 3), np.uint8)
         image[:] = to_bytes(np.broadcast_to(place.border, (1, 1, 3)).copy())

@@ -64,11 +64,7 @@ class Journey:
         polyps = [build_polyp(rng, self.tunnel, z, theta)]
         if rng.random() < 0.25:
             other = theta + rng.choice([-1, 1]) * rng.uniform(0.9, 2.2)
-            polyps.append(
-                build_polyp(
-                    rng, self.tunnel, z + rng.uniform(0.1, 0.6), other % (2 * np.pi)
-                )
-            )
+            polyps.append(build_polyp(rng, self.tunnel, z + rng.uniform(0.1, 0.6), other % (2 * np.pi)))
         return tuple(polyps)
 
     def view(self, index: int) -> View:
@@ -76,14 +72,8 @@ class Journey:
         progress = self.start + index * self.pace
         number = int(np.floor(progress))
         # A mean over a little time rounds the corners of the table.
-        times = np.clip(
-            progress - number + np.linspace(-0.05, 0.05, 9), _TIMES[0], _TIMES[-1]
-        )
-        z = (
-            number * SPACING
-            - float(np.interp(times, _TIMES, _AHEAD).mean())
-            + 0.12 * self.push(index)
-        )
+        times = np.clip(progress - number + np.linspace(-0.05, 0.05, 9), _TIMES[0], _TIMES[-1])
+        z = number * SPACING - float(np.interp(times, _TIMES, _AHEAD).mean()) + 0.12 * self.push(index)
         share = progress - number
 
         cx, cy = (float(c) for c in self.tunnel.centre(np.float32(z)))
@@ -95,16 +85,12 @@ class Journey:
                 if grown > 0.05 and ahead > -1.5:
                     polyps.append((polyp, grown * grown * (3 - 2 * grown)))
                     if place == 0 and station == number:
-                        weight = self.interest * float(
-                            np.interp(share, [0.05, 0.25, 0.47, 0.6], [0, 1, 1, 0])
-                        )
+                        weight = self.interest * float(np.interp(share, [0.05, 0.25, 0.47, 0.6], [0, 1, 1, 0]))
                         target = polyp.base + 0.2 * polyp.axes[2]
         eye = np.array([cx, cy, z])
         eye[:2] += self.stray * np.array([self.shift[0](index), self.shift[1](index)])
         ahead_z = np.float32(z + 1.6)
-        far = np.array(
-            [*(float(c) for c in self.tunnel.centre(ahead_z)), float(ahead_z)]
-        )
+        far = np.array([*(float(c) for c in self.tunnel.centre(ahead_z)), float(ahead_z)])
         forward = _unit(far - eye)
         if weight:
             forward = _unit((1 - weight) * forward + weight * _unit(target - eye))

@@ -46,9 +46,7 @@ def wall_depth(tunnel: Tunnel, eye: Floats, rays: Floats) -> Floats:
         depth += np.float32(0.5) * _gap(tunnel, eye, coarse, depth)
         np.clip(depth, 0.02, REACH, out=depth)
     near = cv2.erode(depth, np.ones((3, 3), np.uint8))
-    depth = cv2.resize(
-        near, (rays.shape[2], rays.shape[1]), interpolation=cv2.INTER_LINEAR
-    )
+    depth = cv2.resize(near, (rays.shape[2], rays.shape[1]), interpolation=cv2.INTER_LINEAR)
     depth = depth * np.float32(0.985)
     for _ in range(6):
         gap = _gap(tunnel, eye, rays, depth)

@@ -30,9 +30,7 @@ def tile(
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         rows, columns = (min(c << octave, s) for c, s in zip(cells, shape, strict=True))
-        grid = np.pad(
-            rng.standard_normal((rows, columns)).astype(np.float32), 2, mode="wrap"
-        )
+        grid = np.pad(rng.standard_normal((rows, columns)).astype(np.float32), 2, mode="wrap")
         # Four cells of margin are scaled too and cut off, so that the interpolation wraps.
         y = (np.arange(shape[0], dtype=np.float32) + 0.5) * (rows / shape[0]) + 1.5
         x = (np.arange(shape[1], dtype=np.float32) + 0.5) * (columns / shape[1]) + 1.5
@@ -52,9 +50,7 @@ def _spline(grid: Floats, y: Floats, x: Floats) -> Floats:
     return along(along(grid, y).T, x).T
 
 
-def wobble(
-    rng: np.random.Generator, periods: tuple[float, float], waves: int = 3
-) -> Callable[[float], float]:
+def wobble(rng: np.random.Generator, periods: tuple[float, float], waves: int = 3) -> Callable[[float], float]:
     """A slow random function of the frame index: a sum of sines, about -1 to 1.
 
     Args:

@@ -62,9 +62,7 @@ class Polyp:
                 total = np.minimum(total, lobe) - h * h * k * np.float32(0.25)
         assert total is not None
         waves = np.sin(p * self.ripple[0] + self.ripple[1])
-        total = (
-            total + np.float32(self.uneven) * waves[:, 0] * waves[:, 1] * waves[:, 2]
-        )
+        total = total + np.float32(self.uneven) * waves[:, 0] * waves[:, 1] * waves[:, 2]
         return np.asarray(total * np.float32(grown), np.float32)
 
     def blend(self, q: Floats, gap: Floats, grown: float) -> tuple[Floats, Floats, Floats]:
@@ -88,9 +86,7 @@ class Polyp:
         return field, share, own
 
 
-def build_polyp(
-    rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
-) -> Polyp:
+def build_polyp(rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float) -> Polyp:
     """Draws a polyp that sits on the wall at ``z``, ``theta``: dome, flat, lobed or on a short stalk."""
     at = np.array([[z]], np.float32)
     angle = np.array([[theta]], np.float32)
@@ -139,9 +135,7 @@ def build_polyp(
             [ball * 0.5, ball * 0.5, ball * 1.3],
             [ball, ball * oval, ball * rng.uniform(0.8, 1.0)],
         ]
-    reach = max(
-        float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True)
-    )
+    reach = max(float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True))
     # Redder, paler or much like the mucosa around it.
     tone = rng.random()
     red = rng.uniform(0.15, 0.4) if tone < 0.65 else rng.uniform(-0.22, 0.1)
@@ -154,9 +148,7 @@ def build_polyp(
         radii=np.array(radii, np.float32),
         bound=reach * 1.25,
         fillet=float(size * rng.uniform(0.12, 0.4)),
-        ripple=np.stack(
-            [rng.uniform(5, 11, 3) * 0.35 / size, rng.uniform(0, 6.3, 3)]
-        ).astype(np.float32),
+        ripple=np.stack([rng.uniform(5, 11, 3) * 0.35 / size, rng.uniform(0, 6.3, 3)]).astype(np.float32),
         uneven=float(size * rng.uniform(0.03, 0.1)),
         tint=tint.astype(np.float32),
         spots=float(rng.uniform(0.02, 0.1)),

@@ -45,12 +45,8 @@ class Lamp:
         """A lamp from the generator."""
         angle = rng.uniform(0, 2 * np.pi)
         return Lamp(
-            offset=(0.09 * np.array([np.cos(angle), np.sin(angle), 0])).astype(
-                np.float32
-            ),
-            colour=np.array(
-                [rng.uniform(0.82, 1.08), rng.uniform(0.92, 1.04), 1.0], np.float32
-            ),
+            offset=(0.09 * np.array([np.cos(angle), np.sin(angle), 0])).astype(np.float32),
+            colour=np.array([rng.uniform(0.82, 1.08), rng.uniform(0.92, 1.04), 1.0], np.float32),
             gloss=float(rng.uniform(120, 400)),
             shine=float(rng.uniform(1.5, 5.0)),
             rough=float(rng.uniform(0.08, 0.24)),
@@ -61,9 +57,7 @@ class Lamp:
     def exposure(self, light: Floats) -> np.float32:
         """What ``light`` float32 [H, W, 3] is divided by, as the camera's automatic exposure would."""
         sample = light[::8, ::8].mean(axis=2)
-        return np.float32(
-            (0.5 * sample.mean() + 0.5 * np.median(sample) + 1e-4) / self.level
-        )
+        return np.float32((0.5 * sample.mean() + 0.5 * np.median(sample) + 1e-4) / self.level)
 
 
 def shade(tunnel: Tunnel, view: View, rays: Floats, lamp: Lamp) -> tuple[Floats, Bytes]:
@@ -179,10 +173,7 @@ def _lit(view: View, surface: _Surface, lamp: Lamp) -> Floats:
     to_eye /= np.sqrt((to_eye * to_eye).sum(axis=0)) + np.float32(1e-4)
     facing = (surface.normal * to_lamp).sum(axis=0)
     # Light scatters inside tissue, so that it reaches a little round the edge.
-    diffuse = (
-        np.maximum((facing + np.float32(0.35)) / np.float32(1.35), np.float32(0.03))
-        * surface.ambient
-    )
+    diffuse = np.maximum((facing + np.float32(0.35)) / np.float32(1.35), np.float32(0.03)) * surface.ambient
     half = to_lamp + to_eye
     half /= np.sqrt((half * half).sum(axis=0)) + np.float32(1e-4)
     mirror = np.clip((surface.wet * half).sum(axis=0), 0, 1)
