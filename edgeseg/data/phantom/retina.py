@@ -108,7 +108,7 @@ def _free(fovea: Floats) -> Steer:
 
     def steer(x: float, y: float, angle: float, width: float) -> float:
         dx, dy = x - float(fovea[0]), y - float(fovea[1])
-        near = max(0.0, 1 - np.hypot(dx, dy) / 0.3)
+        near = max(0.0, 1 - float(np.hypot(dx, dy)) / 0.3)
         if not near:
             return 0.0
         return 0.9 * near * float(np.sign(_wrapped(float(np.arctan2(dy, dx)) - angle)))

@@ -58,7 +58,7 @@ class Tunnel:
         """Distance from the centre line and angle around it in radians, 0 to 2 pi, of points in space."""
         cx, cy = self.centre(z)
         rho, theta = cv2.cartToPolar(x - cx, y - cy)
-        return rho.reshape(x.shape), theta.reshape(x.shape)
+        return np.asarray(rho, np.float32).reshape(x.shape), np.asarray(theta, np.float32).reshape(x.shape)
 
     def skin(self, theta: Floats, z: Floats) -> Floats:
         """Place along the texture, as ``z`` is along the tube."""
@@ -73,7 +73,7 @@ def _look_up(image: Floats, theta: Floats, z: Floats) -> Floats:
     rows, columns = image.shape[:2]
     u = theta * np.float32(columns / (2 * np.pi)) - np.float32(0.5)
     v = np.mod(z, np.float32(PERIOD)) * np.float32(rows / PERIOD) - np.float32(0.5)
-    return cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return np.asarray(cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
 def look_up_wall(tunnel: Tunnel, theta: Floats, z: Floats) -> Floats:
@@ -96,7 +96,7 @@ def look_up_grain(tunnel: Tunnel, theta: Floats, z: Floats) -> Floats:
     """Fine relief and brightness, float32 [H, W, 3]."""
     u = np.mod(theta * np.float32(_GRAIN_AROUND * _GRAIN / (2 * np.pi)), np.float32(_GRAIN))
     v = np.mod(z * np.float32(_GRAIN_ALONG * _GRAIN / PERIOD), np.float32(_GRAIN))
-    return cv2.remap(tunnel.grain, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return np.asarray(cv2.remap(tunnel.grain, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
 def build_tunnel(rng: np.random.Generator) -> Tunnel:
@@ -161,7 +161,7 @@ def _radius(rng: np.random.Generator) -> Floats:
         reach = np.clip(rng.uniform(0.0, 0.9) + np.cos(theta - rng.uniform(0, 6.3)), 0, None) ** 0.7
         reach = reach * (1 + 0.25 * np.cos(3 * theta + turn + np.pi))
         radius -= tall * rng.uniform(0.4, 1.2) * reach * (1 + (off / np.float32(broad)) ** 2) ** -1.5
-    return np.maximum(radius, 0.45).astype(np.float32)
+    return np.asarray(np.maximum(radius, 0.45), np.float32)
 
 
 def _albedo(rng: np.random.Generator) -> Bytes:
@@ -174,12 +174,12 @@ def _albedo(rng: np.random.Generator) -> Bytes:
     for channel, (red, light) in enumerate(((0.10, 0.06), (0.11, 0.05), (0.02, 0.03))):
         colour[..., channel] = tint[channel] * (1 - red * blotch + light * pale)
     # Blood absorbs blue and green: vessels darken those, red hardly.
-    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.3, 0.9) / 255)
+    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.2, 0.7) / 255)
     depth *= np.clip(0.7 + 0.5 * tile(rng, _TEXTURE, (12, 5), 2), 0, 1)
     colour *= 1 - depth[..., None] * np.array([0.75, 0.85, 0.42], np.float32)
     if rng.random() < 0.5:
         residue = _residue(rng)
-        stain = np.array([0.10, 0.42, 0.62], np.float32) * rng.uniform(0.7, 1.25)
+        stain = np.array([0.10, 0.38, 0.68], np.float32) * rng.uniform(0.7, 1.25)
         colour += residue[..., None] * (stain - colour)
     texture = np.clip(np.rint(colour * 255), 0, 255).astype(np.uint8)
     if rng.random() < 0.4:
@@ -206,7 +206,7 @@ def _vessels(rng: np.random.Generator) -> Bytes:
             rng,
             (0, 0),
             rng.uniform(0, 6.3),
-            rng.uniform(0.022, 0.05),
+            rng.uniform(0.018, 0.04),
             rule,
             lambda _x, _y, _a, _w: 0.0,
         )
@@ -239,7 +239,7 @@ def _residue(rng: np.random.Generator) -> Floats:
     # Fluid gathers on one side of the tube, y down being theta = pi / 2.
     low = np.clip(np.sin(theta + rng.uniform(-0.6, 0.6)), 0, 1)[None, :]
     field = tile(rng, _TEXTURE, (40, 14), 4) + 0.9 * low
-    return np.asarray(np.clip((field - rng.uniform(2.0, 2.6)) * 1.6, 0, 0.85), np.float32)
+    return np.asarray(np.clip((field - rng.uniform(2.0, 2.6)) * 1.2, 0, 0.7), np.float32)
 
 
 def _grain(rng: np.random.Generator) -> Floats:
