@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ValidationError
 
 from edgeseg import manifest as mf
-from edgeseg import onnx_metadata
+from edgeseg import onnx_metadata, strict_json
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.folder import Folder
 
@@ -152,7 +152,7 @@ def _open_graph(path: Path) -> Source:
     if text is None:
         raise ModelError(f"{path}: does not carry edgeseg's metadata; export it with: edgeseg export RUN")
     try:
-        value = mf.strict_json.loads(text.encode())
+        value = strict_json.loads(text.encode())
         for one in value["classes"][1:]:
             one.setdefault("threshold", 128)
         spec = Spec.model_validate(value)

@@ -7,8 +7,10 @@ import re
 import stat
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from edgeseg import manifest as mf
+from edgeseg import strict_json
 from edgeseg.errors import ModelError
 
 MAX_FILE = 1 << 31
@@ -29,7 +31,7 @@ class Folder:
         except OSError as error:
             raise ModelError(f"{path}: cannot be opened as a folder ({error.strerror})") from error
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -86,7 +88,7 @@ class Folder:
         Raises:
             ModelError: missing, changed or not allowed.
         """
-        data = self.read("manifest.json", mf.strict_json.MAX_BYTES)
+        data = self.read("manifest.json", strict_json.MAX_BYTES)
         digest = mf.sha256(data)
         line = self.read("manifest.sha256", 256).decode("ascii", "replace").split()
         if line != [digest, "manifest.json"]:

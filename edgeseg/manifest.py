@@ -406,6 +406,7 @@ def frame_spec_sha256(frame: Frame) -> str:
 
 
 def sha256(data: bytes) -> str:
+    """As manifests write it: 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 

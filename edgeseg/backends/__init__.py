@@ -92,7 +92,7 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool) -> tuple
 
 
 def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str) -> mf.Graph | None:
-    """onnxruntime and openvino: fp32 → float, int8 → cpu; bf16 → float on openvino only."""
+    """Both CPU backends: fp32 → float, int8 → cpu; bf16 → float on openvino only."""
     if precision == "bf16" and backend != "openvino":
         return None
     form = {"fp32": "float", "bf16": "float", "int8": "cpu"}.get(precision)

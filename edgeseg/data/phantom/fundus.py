@@ -22,7 +22,8 @@ def fundus(frames: int, width: int = 640, height: int = 480, seed: int = 0) -> P
 
     Args:
         frames: at least 1.
-        width, height: 32 to 8192 pixels.
+        width: 32 to 8192 pixels.
+        height: 32 to 8192 pixels.
         seed: 0 or more.
 
     Raises:
