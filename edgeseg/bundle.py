@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
 from edgeseg import manifest as mf
 from edgeseg import onnx_metadata, strict_json
@@ -28,6 +28,11 @@ class Spec(BaseModel):
     classes: list[mf.Class]
     frame: mf.Frame
     output: mf.Output
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        mf.check_spec(self.classes, self.frame, self.output)
+        return self
 
 
 @dataclass(frozen=True)

@@ -128,4 +128,4 @@ def test_retina_reaches_past_every_glance() -> None:
     from edgeseg.data.phantom.retina import SPAN
 
     drift, glance = 0.035, 0.08
-    assert SPAN > 1 + (drift + glance) * 1.5
+    assert 1 + (drift + glance) * 1.5 < SPAN
