@@ -32,5 +32,5 @@ def build(name: str, out_channels: int = 1, options: Mapping[str, object] | None
         raise UsageError(f"no network named {name!r}; there are {', '.join(sorted(NETS))}")
     try:
         return NETS[name](out_channels=out_channels, **(options or {}))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"network {name}: {error}; see `edgeseg nets {name}`") from error
