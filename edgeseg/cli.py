@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import bench, export, infer, nets, phantom, train, val
+from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -44,6 +44,8 @@ for name, command in (
     ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
+    ("doctor", doctor.command),
+    ("demo", demo.command),
 ):
     app.command(name)(command)
 
