@@ -156,7 +156,7 @@ def write(folder: Path, frames: list[GoldenFrame], graphs: dict[str, tuple[str, 
     return out
 
 
-def replay(golden: mf.Golden, expected: mf.Expected, output: Image, want: Image) -> tuple[bool, int, float]:
+def replay(expected: mf.Expected, output: Image, want: Image) -> tuple[bool, int, float]:
     """Passed, the largest difference in grey levels, and the share of values that differ by more than allowed."""
     difference = cv2.absdiff(output.ravel(), want.ravel())
     share = float(np.mean(difference > expected.max_diff))
