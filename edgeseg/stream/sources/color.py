@@ -34,8 +34,8 @@ def to_bgr(frame: av.VideoFrame, reformatter: av.video.reformatter.VideoReformat
         dst_color_range=ColorRange.JPEG,
         interpolation=Interpolation.BILINEAR,
     )
-    out = converted.to_ndarray()
-    return out
+    bgr: NDArray[np.uint8] = converted.to_ndarray()
+    return bgr
 
 
 def matrix_of(frame: av.VideoFrame) -> Colorspace:

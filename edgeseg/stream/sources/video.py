@@ -11,7 +11,6 @@ from av.video.reformatter import VideoReformatter
 
 from edgeseg.errors import InputError
 from edgeseg.stream.frame import StreamFrame
-from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.color import to_bgr
 
 
@@ -25,7 +24,7 @@ class VideoFile:
     live = False
     stills = False
 
-    def __init__(self, path: Path, options: SourceOptions) -> None:
+    def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.warning = ""
         if not path.is_file():
