@@ -65,7 +65,7 @@ class VideoFile:
                 start = time.perf_counter()
         self._finish(sequence, damaged, packets)
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def _packets(self) -> Iterator[av.Packet[av.VideoStream]]:
         try:
             yield from self._container.demux(self._stream)
         except (av.FFmpegError, OSError) as error:
