@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import export, nets, phantom, train, val
+from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -41,8 +41,12 @@ for name, command in (
     ("train", train.command),
     ("val", val.command),
     ("export", export.command),
+    ("infer", infer.command),
+    ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
+    ("doctor", doctor.command),
+    ("demo", demo.command),
 ):
     app.command(name)(command)
 
