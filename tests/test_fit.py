@@ -86,12 +86,12 @@ def test_placement(size: tuple[int, int], network: tuple[int, int], mode: str, e
     p = fit.place(height, width, spec(mode, *network, enlarge=enlarge))
     source, target = p.source, p.target
     # Inside of frame and network, never empty.
-    assert 0 <= source.left
-    assert 0 <= source.top
+    assert source.left >= 0
+    assert source.top >= 0
     assert source.left + source.width <= width
     assert source.top + source.height <= height
-    assert 1 <= source.width
-    assert 1 <= source.height
+    assert source.width >= 1
+    assert source.height >= 1
     assert 1 <= target.width <= network[1]
     assert 1 <= target.height <= network[0]
     # Centred, the odd pixel right and below.
