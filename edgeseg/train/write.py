@@ -91,7 +91,7 @@ def run_manifest(
         created=mf.now(),
         writer=f"edgeseg {edgeseg.__version__}",
         task=mf.Task(kind="segmentation", modality=recipe.modality, network=recipe.network.name),
-        classes=recipe.classes,
+        classes=list(recipe.classes),
         frame=frame_of(recipe),
         output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width),
         training=training,
