@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from edgeseg import fit
 from edgeseg.data import augmentation
 from edgeseg.data.dataset import Pair, read_pair
+from edgeseg.errors import EdgesegError
 
 if TYPE_CHECKING:
     from edgeseg.manifest import Frame
@@ -57,7 +58,12 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         self, pairs: Sequence[Pair], frame: Frame, settings: Augmentation | None = None, seed: int = 0
     ) -> None:
         show = sys.stderr.isatty()
-        self.cache = CacheDataset(list(pairs), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
+        try:
+            self.cache = CacheDataset(list(pairs), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
+        except RuntimeError as error:
+            if isinstance(error.__cause__, EdgesegError):  # MONAI wraps what its transforms raise
+                raise error.__cause__ from None
+            raise
         self.names = [pair.stem for pair in pairs]
         self.seed, self.epoch = seed, 0
         self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
