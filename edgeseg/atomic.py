@@ -13,6 +13,7 @@ import errno
 import fcntl
 import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
             _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left of :func:`atomic_path` in ``folder``; call it while holding its lock."""
+    for file in folder.glob(".*"):
+        match = re.fullmatch(r"\..+\.(\d+)(\.[^.]+)?", file.name)
+        if match and file.is_file() and not Path("/proc", match[1]).exists():
+            file.unlink(missing_ok=True)
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:

@@ -258,6 +258,17 @@ def test_read_only_disk(small_disk: Path) -> None:
         pytest.fail("no lock can be held here")
 
 
+def test_sweep(tmp_path: Path) -> None:
+    """What a dead process left goes; what a living one is writing, and what is not ours, stays."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    kept = [f".last.{os.getpid()}.ckpt", ".hidden", ".config.toml", "last.ckpt", f"last.{dead.pid}.ckpt"]
+    for name in [*kept, f".last.{dead.pid}.ckpt", f".file.{dead.pid}"]:
+        (tmp_path / name).write_text("x")
+    atomic.sweep(tmp_path)
+    assert names(tmp_path) == sorted(kept)
+
+
 def test_check_writable_leaves_nothing(tmp_path: Path) -> None:
     atomic.check_writable(tmp_path / "new" / "bundle")
     assert names(tmp_path / "new") == []

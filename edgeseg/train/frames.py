@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from monai.data import CacheDataset, set_track_meta
 from monai.transforms import Compose, Transform
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from edgeseg import fit
 from edgeseg.data import augmentation
@@ -88,7 +88,26 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     def loader(self, batch: int, epoch: int, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
         """The batches of an epoch, in an order drawn from (seed, epoch) alone."""
         self.epoch = epoch
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        order = EpochOrder(len(self), self.seed * 1_000_003 + epoch, shuffle=shuffle)
         # Augmentation runs beside the training step; without it a second process would only cost.
         workers = 1 if self.transform.transforms else 0
-        return DataLoader(self, batch, shuffle=shuffle, generator=generator, num_workers=workers, drop_last=shuffle)
+        return DataLoader(self, batch, sampler=order, num_workers=workers, drop_last=shuffle)
+
+
+class EpochOrder(Sampler[int]):
+    """The order of an epoch, the same each time it is asked for.
+
+    Lightning begins some epochs twice, which would draw a second order from a generator, but not after a resume.
+    """
+
+    def __init__(self, length: int, seed: int, *, shuffle: bool) -> None:
+        self._length, self._seed, self._shuffle = length, seed, shuffle
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        if not self._shuffle:
+            return iter(range(self._length))
+        generator = torch.Generator().manual_seed(self._seed)
+        return iter(torch.randperm(self._length, generator=generator).tolist())

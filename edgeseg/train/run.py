@@ -127,6 +127,7 @@ def train(
         load_weights(net, start_from, "--from")
     atomic.check_writable(out)
     with atomic.writer_lock(out), _quiet():
+        atomic.sweep(out)
         sources = open_sources(data, seed, split, recipe.train.val_fraction)
         frame = frame_of(recipe)
         train_set = Frames([pair for s in sources for pair in s.pairs("train")], frame, recipe.augmentation, seed)
