@@ -60,12 +60,13 @@ class Histogram:
             self.counts = np.concatenate((merged, np.zeros(BINS // 2, np.int64)))
             self.limit *= 2
 
-    def tensor(self, name: str, method: str) -> Tensor:
-        """As the table keeps it."""
+    def tensor(self, name: str, method: str, means: list[float] | None = None) -> Tensor:
+        """As the table keeps it; ``means`` where they are known already."""
         largest = max(abs(self.low), abs(self.high))
         top = threshold(method, self.counts, self.limit / BINS, largest, signed=self.signed)
         last = int(np.flatnonzero(self.counts)[-1]) + 1 if self.counts.any() else 0
-        means = [] if self.means is None else (self.means / self.frames).tolist()
+        if means is None:
+            means = [] if self.means is None else [round(value, 9) for value in (self.means / self.frames).tolist()]
         return Tensor(
             name=name,
             signed=self.signed,
@@ -74,7 +75,7 @@ class Histogram:
             range=[-top if self.signed else 0.0, top],
             limit=self.limit,
             histogram=self.counts[:last].tolist(),
-            channel_mean=[round(value, 9) for value in means],
+            channel_mean=means,
         )
 
 
@@ -118,3 +119,10 @@ def collect(
 def tensors(histograms: dict[str, Histogram], method: str) -> list[Tensor]:
     """The table's rows, with ranges chosen by a method."""
     return [one.tensor(name, method) for name, one in histograms.items()]
+
+
+def from_table(row: Tensor) -> Histogram:
+    """The histogram of a table's row, for another method."""
+    counts = np.zeros(BINS, np.int64)
+    counts[: len(row.histogram)] = row.histogram
+    return Histogram(row.signed, row.limit, counts, row.low, row.high)

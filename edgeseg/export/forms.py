@@ -58,7 +58,9 @@ class Emitted:
     quantised: list[str]
 
 
-def emit(name: str, graph: bytes, table: Table | None, exclude: Iterable[str] = ()) -> Emitted:
+def emit(
+    name: str, graph: bytes, table: Table | None, exclude: Iterable[str] = (), *, alone: bool = False
+) -> Emitted:
     """Writes one form.
 
     Args:
@@ -66,6 +68,7 @@ def emit(name: str, graph: bytes, table: Table | None, exclude: Iterable[str] = 
         graph: the float frame graph.
         table: of that graph; not needed for FP16.
         exclude: layers that stay in float.
+        alone: see :func:`edgeseg.export.qdq.quantise`.
 
     Raises:
         ModelError: an op that no emitter knows, or a table that lacks a tensor.
@@ -77,7 +80,7 @@ def emit(name: str, graph: bytes, table: Table | None, exclude: Iterable[str] = 
     if recipe.style is not None:
         if table is None:
             raise ModelError(f"{name}: INT8 needs a calibration table")
-        quantised = qdq.quantise(model, table, recipe.style, exclude)
+        quantised = qdq.quantise(model, table, recipe.style, exclude, alone=alone)
     if recipe.form == "trt-typed":
         half.to_half(model)
     opset = max(recipe.opset, model.graph.opset_imports[""]) if recipe.form != "trt-legacy" else recipe.opset

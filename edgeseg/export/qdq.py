@@ -54,7 +54,7 @@ class Scale:
     unsigned: bool
 
 
-def quantise(model: ir.Model, table: Table, style: Style, exclude: Iterable[str] = ()) -> list[str]:
+def quantise(model: ir.Model, table: Table, style: Style, exclude: Iterable[str] = (), *, alone: bool = False) -> list[str]:
     """Quantises the layers of a graph in place.
 
     Args:
@@ -62,6 +62,7 @@ def quantise(model: ir.Model, table: Table, style: Style, exclude: Iterable[str]
         table: of this very graph.
         style: of the form.
         exclude: names of layers that stay in float.
+        alone: a layer also bears what quantising its output costs, though the next layer is in float (for the ranking).
 
     Returns:
         The names of the quantised layers, in graph order.
@@ -70,8 +71,9 @@ def quantise(model: ir.Model, table: Table, style: Style, exclude: Iterable[str]
         ModelError: the table lacks a tensor.
     """
     left = set(exclude)
-    chosen = [layer for layer in layers(model) if layer.name not in left]
-    points = _points(model, chosen, style)
+    every = layers(model)
+    chosen = [layer for layer in every if layer.name not in left]
+    points = _points(model, chosen, style, every if alone else chosen)
     scales = _scales(points, table.ranges(), style)
     means = {name: one.channel_mean for name, one in table.ranges().items()}
     for layer in chosen:
@@ -81,8 +83,10 @@ def quantise(model: ir.Model, table: Table, style: Style, exclude: Iterable[str]
     return [layer.name for layer in chosen]
 
 
-def _points(model: ir.Model, chosen: list[Layer], style: Style) -> dict[int, tuple[ir.Value, list[Use]]]:
-    """Which tensors are quantised, and for which of their users (in graph order)."""
+def _points(
+    model: ir.Model, chosen: list[Layer], style: Style, towards: list[Layer]
+) -> dict[int, tuple[ir.Value, list[Use]]]:
+    """Which tensors are quantised, and for which of their users; none behind the last of the layers ``towards``."""
     points: dict[int, tuple[ir.Value, list[Use]]] = {}
 
     def add(value: ir.Value | None, use: Use) -> None:
@@ -94,7 +98,7 @@ def _points(model: ir.Model, chosen: list[Layer], style: Style) -> dict[int, tup
 
     for layer in chosen:
         add(layer.input, (layer.node, 0))
-    leading = _leading(model, chosen)
+    leading = _leading(model, towards)
     for layer in chosen if style.outputs else []:
         out = _activated(layer.node.outputs[0])
         for node, index in consumers(out):
