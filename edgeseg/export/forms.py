@@ -17,7 +17,7 @@ import onnx_ir.passes.common as passes
 
 from edgeseg.calibration.table import Table
 from edgeseg.errors import ModelError
-from edgeseg.export import half, qdq
+from edgeseg.export import half, qdq, upsample
 from edgeseg.export.layers import check_known
 
 FormName = Literal["float", "cpu", "trt-typed", "trt-legacy"]
@@ -81,6 +81,8 @@ def emit(
         if table is None:
             raise ModelError(f"{name}: INT8 needs a calibration table")
         quantised = qdq.quantise(model, table, recipe.style, exclude, alone=alone)
+    if recipe.form == "cpu":
+        upsample.as_products(model)
     if recipe.form == "trt-typed":
         half.to_half(model)
     opset = max(recipe.opset, model.graph.opset_imports[""]) if recipe.form != "trt-legacy" else recipe.opset
