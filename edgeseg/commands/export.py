@@ -62,9 +62,9 @@ def command(
         screen.print(f"{one.backend}: within {one.largest * 255:.2f}/255 of the network on {one.frames} frames")
     for same in done.made.agreements:
         screen.print(f"{same.subject} on {same.backend}: {same.snr_db:.1f} dB to its meaning")
-    for one in done.manifest.evaluations:
-        drop = "" if one.dice_drop is None else f", {100 * one.dice_drop:.2f} points below float"
-        screen.print(f"{one.subject} on {one.backend}: Dice {one.per_image.dice:.4f} ({one.data} {one.split}){drop}")
+    for row in done.manifest.evaluations:
+        drop = "" if row.dice_drop is None else f", {100 * row.dice_drop:.2f} points below float"
+        screen.print(f"{row.subject} on {row.backend}: Dice {row.per_image.dice:.4f} ({row.data} {row.split}){drop}")
     if done.made.float_layers:
         screen.print(f"kept in float: {', '.join(done.made.float_layers)}")
     screen.print(f"bundle: {done.path}")

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from edgeseg import fit
 from edgeseg import manifest as mf
-from edgeseg.backends.base import EngineOptions
+from edgeseg.backends.base import Engine, EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
 from edgeseg.data.dataset import Pair, read_frame
 from edgeseg.errors import GateError
 
 Image = NDArray[np.uint8]
-ENGINES = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine}
+ENGINES: dict[str, Callable[[bytes, EngineOptions], Engine]] = {
+    "onnxruntime": OnnxRuntimeEngine,
+    "openvino": OpenVinoEngine,
+}
 MAX_DIFFERENCE = 1.0 / 255
 
 
@@ -35,6 +38,7 @@ def fitted_frames(pairs: Iterable[Pair], spec: mf.Frame, limit: int) -> list[Ima
     """Up to ``limit`` labelled frames, evenly picked and fitted."""
     listed = list(pairs)
     picks = np.linspace(0, len(listed) - 1, min(limit, len(listed))).round().astype(int)
+<<<<<<< HEAD
     return [fitted(listed[int(index)], spec) for index in picks]
 
 
@@ -47,6 +51,15 @@ def fitted(pair: Pair, spec: mf.Frame) -> Image:
     frame = read_frame(pair.image)
     box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
     return fit.fit(frame, fit.place(*frame.shape[:2], spec, box), spec.fit.pad_value)
+=======
+    out = []
+    for index in picks:
+        frame = read_frame(listed[int(index)].image)
+        box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
+        placement = fit.place(frame.shape[0], frame.shape[1], spec, box)
+        out.append(fit.fit(frame, placement, spec.fit.pad_value))
+    return out
+>>>>>>> main
 
 
 def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frames: list[Image]) -> list[Agreement]:
@@ -62,7 +75,9 @@ def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frame
     for name, load in ENGINES.items():
         engine = load(graph, EngineOptions())
         try:
-            largest = max(_difference(engine.run(frame[None])[0], want) for frame, want in zip(frames, wanted, strict=True))
+            largest = max(
+                _difference(engine.run(frame[None])[0], want) for frame, want in zip(frames, wanted, strict=True)
+            )
         finally:
             engine.close()
         if largest > MAX_DIFFERENCE + 0.5 / 255 + 1e-6:
