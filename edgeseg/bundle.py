@@ -66,6 +66,7 @@ class Source:
         *,
         device: int = 0,
         threads: int = 0,
+        streams: int = 1,
         threshold: float | None = None,
     ) -> Model:
         """Loads an engine for this machine.
@@ -75,6 +76,7 @@ class Source:
             precision: "auto", "fp32", "bf16", "fp16" or "int8".
             device: index, where the backend has several.
             threads: CPU threads; 0 is all.
+            streams: how many threads may use the model at once (throughput instead of latency).
             threshold: 0 to 1 for every class; None for the manifest's.
 
         Raises:
@@ -84,7 +86,7 @@ class Source:
         from edgeseg.backends import choose
         from edgeseg.model import Model
 
-        return Model(self, choose(self, backend, precision, device=device, threads=threads), threshold)
+        return Model(self, choose(self, backend, precision, device=device, threads=threads, streams=streams), threshold)
 
 
 def zoo_names() -> list[str]:

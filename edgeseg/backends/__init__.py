@@ -42,7 +42,13 @@ BACKENDS: dict[str, Callable[[], Backend]] = {"openvino": _openvino, "onnxruntim
 
 
 def choose(
-    source: Source, backend: str = "auto", precision: str = "auto", *, device: int = 0, threads: int = 0
+    source: Source,
+    backend: str = "auto",
+    precision: str = "auto",
+    *,
+    device: int = 0,
+    threads: int = 0,
+    streams: int = 1,
 ) -> tuple[Engine, EngineInfo]:
     """Loads the engine that the contract's rule "which file runs" picks.
 
@@ -62,7 +68,7 @@ def choose(
             problems.append(str(error))
             continue
         graph, used, why = _pick(source, name, precision, asked=backend != "auto")
-        options = EngineOptions(used, threads, device)
+        options = EngineOptions(used, threads, streams, device)
         return runtime.load(_bytes(source, graph), options), EngineInfo(
             name, version, used, graph.name if graph else source.name, why
         )
