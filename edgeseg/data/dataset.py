@@ -14,18 +14,25 @@ from numpy.typing import NDArray
 from edgeseg.errors import DataError
 
 Image = NDArray[np.uint8]
+_PNG_BEGIN, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One labelled frame; ``group`` is its sequence or patient where known; ``fov`` its field-of-view mask."""
+    """One labelled frame.
+
+    ``group`` is its sequence or patient where known; ``fov`` its field-of-view mask. ``grey_mask`` says that
+    the source's masks hold grey edge pixels (JPEG, resampling) that are known to be cut at 127; elsewhere a
+    grey mask is an error.
+    """
 
     stem: str
     image: Path
     mask: Path
     group: str | None = None
     fov: Path | None = None
+    grey_mask: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,6 @@ class Dataset:
     """A data set as found on disk.
 
     ``lists`` maps split names ("train", "test", …) to the stems their files list.
-    ``threshold_masks`` says that the source's masks hold grey edge pixels (JPEG, resampling) that
-    its readers are known to cut at 127; elsewhere a grey mask is an error.
     """
 
     name: str
@@ -43,7 +48,6 @@ class Dataset:
     terms: str
     modality: str = "other"
     lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    threshold_masks: bool = False
 
     def subset(self, stems: Iterable[str]) -> list[Pair]:
         """The pairs of these stems, in their order.
@@ -86,7 +90,12 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 
 def pair_up(
-    images: dict[str, Path], masks: dict[str, Path], groups: dict[str, str] | None = None, *, root: Path
+    images: dict[str, Path],
+    masks: dict[str, Path],
+    groups: dict[str, str] | None = None,
+    *,
+    root: Path,
+    grey_masks: bool = False,
 ) -> tuple[Pair, ...]:
     """Pairs frames and masks by stem.
 
@@ -100,9 +109,13 @@ def pair_up(
         raise DataError(f"{root}: no mask for {_names([images[s].name for s in without])}; add it or remove the image")
     orphans = sorted(set(masks) - set(images))
     if orphans:
-        raise DataError(f"{root}: no image for mask {_names([masks[s].name for s in orphans])}; add it or remove the mask")
+        raise DataError(
+            f"{root}: no image for mask {_names([masks[s].name for s in orphans])}; add it or remove the mask"
+        )
     groups = groups or {}
-    return tuple(Pair(stem, images[stem], masks[stem], groups.get(stem)) for stem in sorted(images))
+    return tuple(
+        Pair(stem, images[stem], masks[stem], groups.get(stem), grey_mask=grey_masks) for stem in sorted(images)
+    )
 
 
 def read_list(file: Path) -> tuple[str, ...]:
@@ -112,7 +125,7 @@ def read_list(file: Path) -> tuple[str, ...]:
         DataError: unreadable, empty, or a stem twice.
     """
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as a split list ({error})") from error
     stems = [Path(line).stem if Path(line).suffix.lower() in IMAGE_SUFFIXES else line for line in lines if line]
@@ -157,14 +170,14 @@ def read_mask(path: Path, *, threshold: bool = False) -> Image:
     )
 
 
-def read_pair(pair: Pair, *, threshold: bool = False) -> tuple[Image, Image]:
+def read_pair(pair: Pair) -> tuple[Image, Image]:
     """Frame [H, W, 3] and mask {0, 1} [H, W] of one size.
 
     Raises:
         DataError: unreadable, grey values, or sizes that differ.
     """
     frame = read_frame(pair.image)
-    mask = read_mask(pair.mask, threshold=threshold)
+    mask = read_mask(pair.mask, threshold=pair.grey_mask)
     if frame.shape[:2] != mask.shape:
         sizes = f"{frame.shape[1]}x{frame.shape[0]} but its mask {mask.shape[1]}x{mask.shape[0]}"
         raise DataError(f"{pair.image} is {sizes} ({pair.mask.name}); they must have one size")
@@ -176,10 +189,12 @@ def _read(path: Path, flag: int) -> Image:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    # libpng would say on stderr by itself that the end is missing.
+    whole = data.size > 0 and (data[:8].tobytes() != _PNG_BEGIN or data.tobytes().rfind(_PNG_END) > 0)
     try:
-        image = cv2.imdecode(data, flag) if data.size else None
+        image = cv2.imdecode(data, flag) if whole else None
     except cv2.error as error:
-        raise DataError(f"{path}: is no readable image") from error
+        raise DataError(f"{path}: is no readable image (damaged, or more than 64 million pixels)") from error
     if image is None:
         raise DataError(f"{path}: is no readable image (damaged or another format)")
     return np.ascontiguousarray(image, dtype=np.uint8)

@@ -54,8 +54,8 @@ def cvc_clinicdb(root: Path) -> Dataset | None:
             raise DataError(f"{root}: {images[stem].name} is not numbered as CVC-ClinicDB's frames are (1 to 612)")
         groups[stem] = cvc_sequence(int(stem))
     terms = "research and education only; (c) Hospital Clinic Barcelona and Computer Vision Center; cite Bernal 2015"
-    pairs = pair_up(images, masks, groups, root=root)
-    return Dataset("cvc_clinicdb", root, pairs, terms, "colonoscopy", _lists(root), threshold_masks=original)
+    pairs = pair_up(images, masks, groups, root=root, grey_masks=original)
+    return Dataset("cvc_clinicdb", root, pairs, terms, "colonoscopy", _lists(root))
 
 
 # Official frame ranges of the 29 sequences (Bernal et al., CMIG 2015): the first frame of each.
@@ -71,8 +71,10 @@ def cvc_sequence(number: int) -> str:
 
 
 def kvasir_seg(root: Path) -> Dataset | None:
-    """Kvasir-SEG: ``images/`` + ``masks/`` (JPEG masks, cut at 127) with its ``kavsir_bboxes.json``, or the copy
-    whose stems begin with tr, va, te."""
+    """Kvasir-SEG: ``images/`` + ``masks/`` with its ``kavsir_bboxes.json``, or the copy with stems in tr, va, te.
+
+    The download's masks are JPEG, cut at 127.
+    """
     if not (root / "images").is_dir() or not (root / "masks").is_dir():
         return None
     original = any((root / name).is_file() for name in ("kavsir_bboxes.json", "kvasir_bboxes.json"))
@@ -81,8 +83,8 @@ def kvasir_seg(root: Path) -> Dataset | None:
     if not original and not copy:
         return None
     terms = "research and educational use; other use needs written permission; cite Jha 2020"
-    pairs = pair_up(images, find_images(root / "masks"), root=root)
-    return Dataset("kvasir_seg", root, pairs, terms, "colonoscopy", _lists(root), threshold_masks=original)
+    pairs = pair_up(images, find_images(root / "masks"), root=root, grey_masks=original)
+    return Dataset("kvasir_seg", root, pairs, terms, "colonoscopy", _lists(root))
 
 
 _ISIC_INPUTS = ("ISIC2018_Task1-2_Training_Input", "ISIC-2017_Training_Data")
@@ -126,13 +128,16 @@ def lung_slices(root: Path) -> Dataset | None:
 
 
 def folder(root: Path) -> Dataset | None:
-    """Anyone's own: ``images/`` + ``masks/`` of equal stems; optional ``train.txt``, ``val.txt``, ``test.txt`` and
-    ``groups.csv`` (stem,group: who belongs together, such as frames of one patient)."""
+    """Anyone's own: ``images/`` + ``masks/`` of equal stems.
+
+    Optional: ``train.txt``, ``val.txt``, ``test.txt`` and ``groups.csv`` (stem,group: who belongs together, such as
+    frames of one patient).
+    """
     if not (root / "images").is_dir() or not (root / "masks").is_dir():
         return None
     groups = read_groups(root / "groups.csv") if (root / "groups.csv").is_file() else {}
     pairs: tuple[Pair, ...] = pair_up(find_images(root / "images"), find_images(root / "masks"), groups, root=root)
-    if groups and any(pair.group is None for pair in pairs):
+    if (root / "groups.csv").is_file() and any(pair.group is None for pair in pairs):
         stem = next(pair.stem for pair in pairs if pair.group is None)
         raise DataError(f"{root / 'groups.csv'}: has no group for {stem}; list every stem")
     name = "".join(c if c.isalnum() else "_" for c in root.resolve().name.lower()) or "folder"
@@ -140,17 +145,22 @@ def folder(root: Path) -> Dataset | None:
 
 
 def read_groups(file: Path) -> dict[str, str]:
-    """stem → group of a ``groups.csv`` with the columns stem,group.
+    """Group by stem, of a ``groups.csv`` with the columns stem,group.
 
     Raises:
         DataError: unreadable or without these columns.
     """
+    wanted = f"{file}: cannot be read; it wants a first line stem,group and a line per image"
     try:
-        with file.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-        return {row["stem"]: row["group"] for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise DataError(f"{file}: cannot be read; it wants a first line stem,group and a line per image") from error
+        with file.open(encoding="utf-8-sig", newline="") as handle:  # Excel begins its files with a byte order mark
+            reader = csv.DictReader(handle)
+            fields = reader.fieldnames or ()
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(wanted) from error
+    if not {"stem", "group"} <= set(fields):
+        raise DataError(wanted)
+    return {row["stem"]: row["group"] for row in rows if row["group"]}
 
 
 LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (cvc_clinicdb, kvasir_seg, isic, lung_slices, folder)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +22,63 @@ from edgeseg.errors import InputError, ModelError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint file through a temporary name, an fsync and a rename."""
+    """Lightning's checkpoint file through a temporary name, an fsync and a rename; read with suspicion.
+
+    Args:
+        check: is given the identity of the training that a checkpoint is of, before anything is loaded into a network.
+    """
+
+    def __init__(self, check: Callable[[dict[str, str]], None]) -> None:
+        super().__init__()
+        self._check = check
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         with atomic_path(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self,
+        path: Any,
+        map_location: Any = None,
+        weights_only: bool | None = None,  # noqa: FBT001 - Lightning's signature
+    ) -> dict[str, Any]:
         try:
             out: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-            raise InputError(f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})") from error
+            raise InputError(
+                f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})"
+            ) from error
         except Exception as error:
             if type(error).__name__ != "UnpicklingError":
                 raise
             raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error
+        try:
+            identity = out["callbacks"]["Recorder"]["identity"]
+        except (KeyError, TypeError, IndexError) as error:
+            raise InputError(f"{path}: is no checkpoint of edgeseg's; remove it to start again") from error
+        self._check(identity)
         return out
 
 
 def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def weights_bytes(net: nn.Module) -> bytes:
-    """The weights as a safetensors file; the same weights give the same bytes."""
+def weights_bytes(net: nn.Module, options: Mapping[str, object]) -> bytes:
+    """The weights as a safetensors file, the network's options in its metadata; the same weights, the same bytes."""
     state = {name: value.detach().cpu().contiguous().clone() for name, value in net.state_dict().items()}
-    return safetensors.torch.save(state)
+    return safetensors.torch.save(state, {"options": json.dumps(dict(options), sort_keys=True)})
+
+
+def read_options(data: bytes) -> dict[str, object]:
+    """The network's options from a safetensors file's metadata; none if it has none."""
+    size = int.from_bytes(data[:8], "little")
+    try:
+        out = json.loads(json.loads(data[8 : 8 + size]).get("__metadata__", {}).get("options", "{}"))
+    except (ValueError, AttributeError):
+        return {}
+    return out if isinstance(out, dict) else {}
 
 
 def load_weights(net: nn.Module, data: bytes, where: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +12,12 @@ from monai.data import CacheDataset, set_track_meta
 from monai.transforms import Compose, Transform
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from edgeseg import fit
 from edgeseg.data import augmentation
 from edgeseg.data.dataset import Pair, read_pair
+from edgeseg.errors import EdgesegError
 
 if TYPE_CHECKING:
     from edgeseg.manifest import Frame
@@ -26,22 +26,14 @@ if TYPE_CHECKING:
 set_track_meta(False)
 
 
-@dataclass(frozen=True)
-class Item:
-    """A pair and how its mask is read."""
-
-    pair: Pair
-    threshold: bool
-
-
 class FitPair(Transform):
     """Reads a pair and fits both: frame uint8 [h, w, 3], mask uint8 {0, 1} [h, w]."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
 
-    def __call__(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        image, mask = read_pair(item.pair, threshold=item.threshold)
+    def __call__(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        image, mask = read_pair(pair)
         return fit_pair(image, mask, self.frame)
 
 
@@ -50,23 +42,29 @@ def fit_pair(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Fits frame and mask alike; the mask's edge is cut at one half."""
     box = fit.content_box(image, frame.fit.content_level) if frame.fit.region == "content" else None
-    placement = fit.place(*image.shape[:2], frame, box)
+    placement = fit.place(image.shape[0], image.shape[1], frame, box)
     fitted = fit.fit(image, placement, frame.fit.pad_value)
     return fitted, (fit.fit(mask * np.uint8(255), placement, 0) > 127).astype(np.uint8)
 
 
 class Frames(Dataset[tuple[Tensor, Tensor]]):
-    """Fitted frames in memory; sample i of an epoch is augmented by a draw from (seed, epoch, i) alone,
+    """Fitted frames in memory, uint8.
 
-    so that a resumed training sees what an unbroken one would have seen.
+    Sample i of an epoch is augmented by a draw from (seed, epoch, i) alone, so that a resumed training sees
+    what an unbroken one would have seen.
     """
 
     def __init__(
-        self, items: Sequence[Item], frame: Frame, settings: Augmentation | None = None, seed: int = 0
+        self, pairs: Sequence[Pair], frame: Frame, settings: Augmentation | None = None, seed: int = 0
     ) -> None:
         show = sys.stderr.isatty()
-        self.cache = CacheDataset(list(items), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
-        self.names = [item.pair.stem for item in items]
+        try:
+            self.cache = CacheDataset(list(pairs), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
+        except RuntimeError as error:
+            if isinstance(error.__cause__, EdgesegError):  # MONAI wraps what its transforms raise
+                raise error.__cause__ from None
+            raise
+        self.names = [pair.stem for pair in pairs]
         self.seed, self.epoch = seed, 0
         self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
 
@@ -90,7 +88,26 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     def loader(self, batch: int, epoch: int, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
         """The batches of an epoch, in an order drawn from (seed, epoch) alone."""
         self.epoch = epoch
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        order = EpochOrder(len(self), self.seed * 1_000_003 + epoch, shuffle=shuffle)
         # Augmentation runs beside the training step; without it a second process would only cost.
         workers = 1 if self.transform.transforms else 0
-        return DataLoader(self, batch, shuffle=shuffle, generator=generator, num_workers=workers, drop_last=shuffle)
+        return DataLoader(self, batch, sampler=order, num_workers=workers, drop_last=shuffle)
+
+
+class EpochOrder(Sampler[int]):
+    """The order of an epoch, the same each time it is asked for.
+
+    Lightning begins some epochs twice, which would draw a second order from a generator, but not after a resume.
+    """
+
+    def __init__(self, length: int, seed: int, *, shuffle: bool) -> None:
+        self._length, self._seed, self._shuffle = length, seed, shuffle
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        if not self._shuffle:
+            return iter(range(self._length))
+        generator = torch.Generator().manual_seed(self._seed)
+        return iter(torch.randperm(self._length, generator=generator).tolist())

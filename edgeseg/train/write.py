@@ -36,13 +36,14 @@ def write_run(
     sources: list[Source],
     train_set: Frames,
     val_set: Frames,
+    parent_sha256: str | None = None,
 ) -> None:
     """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
-    weights = weights_bytes(net)
+    weights = weights_bytes(net, recipe.network.options)
     atomic_write(out / "weights.safetensors", weights)
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
-    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights)
+    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256)
     write_manifest(out, manifest)
 
 
@@ -63,6 +64,7 @@ def run_manifest(
     sources: list[Source],
     train_set: Frames,
     weights: bytes,
+    parent_sha256: str | None = None,
 ) -> mf.Manifest:
     """What the run says about itself; `export` copies it unchanged into bundles."""
     from edgeseg.train.run import frame_of, versions
@@ -79,6 +81,7 @@ def run_manifest(
         commit=commit,
         dirty=dirty,
         weights_sha256=mf.sha256(weights),
+        parent_sha256=parent_sha256,
         parameters=counted.parameters,
         gmac=round(counted.gmac, 6),
         versions=[mf.Version(name=name, version=version) for name, version in versions().items()],
@@ -91,7 +94,7 @@ def run_manifest(
         created=mf.now(),
         writer=f"edgeseg {edgeseg.__version__}",
         task=mf.Task(kind="segmentation", modality=recipe.modality, network=recipe.network.name),
-        classes=recipe.classes,
+        classes=list(recipe.classes),
         frame=frame_of(recipe),
         output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width),
         training=training,
@@ -164,4 +167,5 @@ def git_state() -> tuple[str, bool]:
 
 
 def _git(root: Path, *words: str) -> str:
-    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
+    call = ["git", "-C", str(root), *words]
+    return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603 - no shell

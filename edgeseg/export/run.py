@@ -1,0 +1,281 @@
+"""`edgeseg export`: a trained run (or a bundle) → a checked bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import edgeseg
+from edgeseg import atomic, backends, golden
+from edgeseg import manifest as mf
+from edgeseg.bundle import SUFFIX, Source, require_manifest
+from edgeseg.calibration import table as tables
+from edgeseg.calibration.run import TABLE_FILE
+from edgeseg.data.phantom import PHANTOMS
+from edgeseg.data.select import select
+from edgeseg.errors import ModelError
+from edgeseg.export import check, forms, gate, int8
+from edgeseg.machine import describe
+
+PARITY_FRAMES = 50
+# Parity of the quantised forms runs every frame three times with optimisations off: fewer of them.
+QUANTISED_PARITY_FRAMES = 12
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Where the bundle is, its manifest, how the float graph agreed with the network, and what the gates saw."""
+
+    path: Path
+    manifest: mf.Manifest
+    agreements: list[check.Agreement]
+    made: int8.Made
+
+
+@dataclass(frozen=True)
+class Form:
+    """A graph on its way into the bundle."""
+
+    entry: mf.Graph
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A document on its way into the bundle."""
+
+    role: str
+    file: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Float:
+    """The float graph, its opset, and how it agrees with the network."""
+
+    data: bytes
+    opset: int
+    agreements: list[check.Agreement] = field(default_factory=list)
+
+
+def export_run(
+    source: Source,
+    data: list[Path],
+    split: str | None,
+    out: Path | None,
+    *,
+    opset: int,
+    wanted: int8.Wanted = int8.Wanted(),  # noqa: B008  (frozen)
+    imgsz: tuple[int, int] | None = None,
+    step: Step = lambda _: None,
+) -> Exported:
+    """Exports a run or bundle to a bundle: float graph, the wanted INT8 and FP16 graphs, golden frames, documents.
+
+    Args:
+        source: a run, or a bundle whose float graph is used again.
+        data: labelled frames for gates and report; without any the gate is *parity*, on phantom frames.
+        split: of the gate's frames; the validation split by default.
+        out: the bundle; RUN/NAME.edgeseg, or the bundle itself, by default.
+        opset: of the float graph.
+        wanted: graphs beside the float one.
+        imgsz: height and width of the input instead of the trained ones.
+        step: told what happens next.
+
+    Raises:
+        UsageError: neither run nor bundle.
+        GateError: a gate said no; nothing is written.
+        OutputError: the disk.
+    """
+    run = require_manifest(source)
+    target = out or (source.path / f"{run.name}{SUFFIX}" if source.kind == "run" else source.path)
+    atomic.check_writable(target)
+    if imgsz is not None:
+        run = resized(run, source, imgsz)
+    selections = select(data, split, "val", run) if data else []
+    pairs = [pair for selection in selections for pair in selection.pairs]
+    frames = check.fitted_frames(pairs, run.frame, PARITY_FRAMES) if pairs else phantom_frames(run)
+    graph = float_graph(source, run, opset, frames, step)
+    reference = {}
+    for backend in check.ENGINES if selections else ():
+        step(f"evaluating the float graph on {backend}")
+        reference[backend] = gate.measure("float", backend, graph.data, selections, run)
+    some = frames[:: max(1, len(frames) // QUANTISED_PARITY_FRAMES)]
+    made = int8.make(graph.data, run, source, wanted, data, reference.get("onnxruntime", []), some, step)
+    entries = [Form(float_entry(graph.data, run, graph.opset, "passed" if reference else "parity"), graph.data)]
+    entries += [Form(form_entry(name, made, run), graph_) for name, graph_ in made.graphs.items()]
+    measured = [*(one for found in reference.values() for one in found), *made.measured]
+    evaluations = [evaluation(one, "gate") for one in measured]
+    step("writing golden frames and the bundle")
+    papers = [Paper("calibration", TABLE_FILE, tables.dump(made.table))] if made.table else []
+    head = run.model_copy(update={"calibration": made.table.calibration}) if made.table else run
+    manifest = write_bundle(target, head, entries, evaluations, bundle_name(target, run), papers)
+    return Exported(target, manifest, graph.agreements, made)
+
+
+def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[check.Image], step: Step) -> Float:
+    """The float frame graph: exported from a run and compared with its network, or a bundle's own.
+
+    Raises:
+        GateError: the graph differs from the network.
+        ModelError: the bundle has no float graph.
+    """
+    if source.kind != "run":
+        entry = next((one for one in run.graphs if one.form == "float" and one.resize == "host"), None)
+        if entry is None:
+            raise ModelError(f"{source.path}: holds no float graph to emit others from; export the run again")
+        return Float(source.read(entry.file, entry.sha256, entry.size), entry.opset)
+    from edgeseg.export import frame_graph
+    from edgeseg.train.load import RunPredictor, load_run
+
+    step("exporting the float graph")
+    net = load_run(source)
+    predictor = RunPredictor(net)
+    graph = frame_graph.export(net, run, opset=opset)
+    step("comparing with the network")
+    return Float(graph, opset, check.agree(graph, predictor, list(frames)))
+
+
+def resized(run: mf.Manifest, source: Source, imgsz: tuple[int, int]) -> mf.Manifest:
+    """The manifest with another input size; figures then hold for that size.
+
+    Raises:
+        ModelError: a bundle's graph has one size only.
+    """
+    if source.kind != "run":
+        raise ModelError(f"{source.path}: a bundle's graph has one size; give --imgsz with the run it came from")
+    size = {"height": imgsz[0], "width": imgsz[1]}
+    return run.model_copy(
+        update={"frame": run.frame.model_copy(update=size), "output": run.output.model_copy(update=size)}
+    )
+
+
+def phantom_frames(run: mf.Manifest, number: int = 8) -> list[check.Image]:
+    """Fitted phantom frames for a parity check without data."""
+    kind = "fundus" if run.task.modality == "fundus" else "colonoscopy"
+    clip = PHANTOMS[kind](48, run.frame.width, run.frame.height, 3)
+    return [clip[index].image for index in range(0, 48, 48 // number)]
+
+
+def float_entry(graph: bytes, run: mf.Manifest, opset: int, gate: mf.Gate) -> mf.Graph:
+    """The manifest's entry of the float graph."""
+    return mf.Graph(
+        name="float",
+        form="float",
+        precision="fp32",
+        opset=opset,
+        input=[1, run.frame.height, run.frame.width, 3],
+        resize="host",
+        gate=gate,
+        file="graphs/float.onnx",
+        size=len(graph),
+        sha256=mf.sha256(graph),
+    )
+
+
+def form_entry(name: str, made: int8.Made, run: mf.Manifest) -> mf.Graph:
+    """The manifest's entry of an emitted graph."""
+    recipe, data = forms.GRAPHS[name], made.graphs[name]
+    passed = any(one.subject == name for one in made.measured)
+    quantised = recipe.precision == "int8"
+    return mf.Graph(
+        name=name,
+        form=recipe.form,
+        precision=recipe.precision,
+        opset=recipe.opset,
+        input=[1, run.frame.height, run.frame.width, 3],
+        resize="host",
+        float_layers=made.float_layers if quantised else [],
+        table_sha256=mf.sha256(tables.dump(made.table)) if made.table and quantised else None,
+        gate="passed" if passed else "parity",
+        file=f"graphs/{name}.onnx",
+        size=len(data),
+        sha256=mf.sha256(data),
+    )
+
+
+def evaluation(
+    one: gate.Measured, purpose: str, area: str = "frame", parity_db: float | None = None
+) -> mf.Evaluation:
+    """Measurements as the manifest keeps them."""
+    tally, selection = one.tally, one.selection
+    worst = tally.worst(1)[0]
+    value = {
+        "subject": one.subject,
+        "backend": one.backend,
+        "backend_version": backends.BACKENDS[one.backend]().version(),
+        "purpose": purpose,
+        "data": selection.dataset.name,
+        "split": selection.split,
+        "images": len(tally.images),
+        "area": area,
+        "machine": describe(),
+        "created": mf.now(),
+        "per_image": rounded(tally.per_image()),
+        "pooled": rounded(tally.pooled()),
+        "worst_image": worst.name,
+        "worst_dice": round(worst.figures["dice"] or 0.0, 6),
+    }
+    if one.drops:
+        value["dice_drop"] = round(one.drop, 6)
+        value["dice_drop_ci95"] = [round(end, 6) for end in one.interval]
+    if parity_db is not None:
+        value["parity_db"] = round(parity_db, 1)
+    return mf.Evaluation.model_validate(value)
+
+
+def rounded(figures: dict[str, float]) -> dict[str, float]:
+    """To six digits, as manifests keep figures."""
+    return {name: round(value, 6) for name, value in figures.items()}
+
+
+def bundle_name(target: Path, run: mf.Manifest) -> str:
+    """NAME of NAME.edgeseg where it is a legal one, else the run's."""
+    name = target.name.removesuffix(SUFFIX).lower().replace("_", "-")
+    legal = 0 < len(name) <= 64 and all(c.isascii() and (c.isalnum() or c == "-") for c in name)
+    return name if legal else run.name
+
+
+def write_bundle(
+    target: Path,
+    run: mf.Manifest,
+    graphs: list[Form],
+    evaluations: list[mf.Evaluation],
+    name: str,
+    papers: Sequence[Paper] = (),
+) -> mf.Manifest:
+    """Writes the whole bundle beside its place and exchanges it in one step.
+
+    Raises:
+        GateError: no golden frame can be found.
+        OutputError: the disk.
+    """
+    frames = golden.pick(graphs[0].data, run)
+    with atomic.atomic_folder(target) as folder:
+        (folder / "graphs").mkdir()
+        for form in graphs:
+            (folder / form.entry.file).write_bytes(form.data)
+        for paper in papers:
+            (folder / paper.file).write_bytes(paper.data)
+        manifest = run.model_copy(
+            update={
+                "kind": "bundle",
+                "name": name,
+                "created": mf.now(),
+                "writer": f"edgeseg {edgeseg.__version__}",
+                "graphs": [form.entry for form in graphs],
+                "evaluations": evaluations,
+                "golden": golden.write(folder, frames, {f.entry.name: (f.entry.form, f.data) for f in graphs}),
+                "documents": [
+                    mf.Document.model_validate(
+                        {"role": one.role, "file": one.file, "size": len(one.data), "sha256": mf.sha256(one.data)}
+                    )
+                    for one in papers
+                ],
+            }
+        )
+        data = mf.dump(mf.parse(mf.dump(manifest)))
+        (folder / "manifest.json").write_bytes(data)
+        (folder / "manifest.sha256").write_text(f"{mf.sha256(data)}  manifest.json\n")
+    return manifest
