@@ -9,7 +9,7 @@ from pathlib import Path
 import edgeseg
 from edgeseg import atomic, backends, golden
 from edgeseg import manifest as mf
-from edgeseg.bundle import SUFFIX, Source, require_manifest
+from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest
 from edgeseg.calibration import table as tables
 from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
@@ -90,6 +90,7 @@ def export_run(
     """
     run = require_manifest(source)
     target = out or (source.path / f"{run.name}{SUFFIX}" if source.kind == "run" else source.path)
+    check_place(target)
     atomic.check_writable(target)
     if imgsz is not None:
         run = resized(run, source, imgsz)
@@ -151,6 +152,24 @@ def resized(run: mf.Manifest, source: Source, imgsz: tuple[int, int]) -> mf.Mani
     )
 
 
+def check_place(target: Path) -> None:
+    """A bundle may be replaced by a newer one, anything else may not.
+
+    Raises:
+        OutputError: something else is there.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        if open_model(target).kind == "bundle":
+            return
+    except ModelError:
+        # A damaged bundle is replaced too: its manifest.sha256 and graphs/ show what it was.
+        if (target / "manifest.sha256").is_file() and (target / "graphs").is_dir():
+            return
+    raise OutputError(f"{target} exists and is no bundle; choose another --out or remove it first")
+
+
 def phantom_frames(run: mf.Manifest, number: int = 8) -> list[check.Image]:
     """Fitted phantom frames for a parity check without data."""
     kind = "fundus" if run.task.modality == "fundus" else "colonoscopy"
@@ -195,9 +214,7 @@ def form_entry(name: str, made: int8.Made, run: mf.Manifest) -> mf.Graph:
     )
 
 
-def evaluation(
-    one: gate.Measured, purpose: str, area: str = "frame", parity_db: float | None = None
-) -> mf.Evaluation:
+def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db: float | None = None) -> mf.Evaluation:
     """Measurements as the manifest keeps them."""
     tally, selection = one.tally, one.selection
     worst = tally.worst(1)[0]
