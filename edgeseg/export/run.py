@@ -14,7 +14,7 @@ from edgeseg.calibration import table as tables
 from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.data.select import select
-from edgeseg.errors import ModelError
+from edgeseg.errors import ModelError, OutputError
 from edgeseg.export import check, forms, gate, int8
 from edgeseg.machine import describe
 
@@ -128,10 +128,12 @@ def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[c
             raise ModelError(f"{source.path}: holds no float graph to emit others from; export the run again")
         return Float(source.read(entry.file, entry.sha256, entry.size), entry.opset)
     from edgeseg.export import frame_graph
+    from edgeseg.nets import check_size
     from edgeseg.train.load import RunPredictor, load_run
 
     step("exporting the float graph")
     net = load_run(source)
+    check_size(net.net, run.task.network, run.frame.height, run.frame.width)
     predictor = RunPredictor(net)
     graph = frame_graph.export(net, run, opset=opset)
     step("comparing with the network")

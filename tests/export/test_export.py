@@ -167,6 +167,16 @@ def test_export_over_an_old_bundle(tiny_run: Path, tiny_bundle: Path, tmp_path: 
     assert [file.name for file in tmp_path.iterdir()] == ["a.edgeseg"]
 
 
+def test_export_at_another_size(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    out = tmp_path / "a.edgeseg"
+    assert edgeseg_cli("export", tiny_run, "--imgsz", "72x80", "--out", out, "--quiet").code == 0
+    spec = open_model(out).spec
+    assert (spec.frame.height, spec.frame.width, spec.output.height, spec.output.width) == (72, 80, 72, 80)
+    said = edgeseg_cli("export", tiny_run, "--imgsz", "70x80", "--out", tmp_path / "b.edgeseg").sentence(2)
+    assert "needs multiples of 8; take 72x80" in said
+    assert [file.name for file in tmp_path.iterdir()] == ["a.edgeseg"]
+
+
 @pytest.mark.parametrize("place", ["folder", "run", "file"])
 def test_export_never_replaces_what_is_no_bundle(
     tiny_run: Path,
@@ -189,8 +199,13 @@ def test_export_never_replaces_what_is_no_bundle(
 
 
 def test_what_cannot_be_exported(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
-    assert "`edgeseg export` starts from a run" in edgeseg_cli("export", tiny_bundle).sentence(2)
-    assert "starts from a run" in edgeseg_cli("export", tiny_bundle / "graphs" / "float.onnx").sentence(2)
+    graph = tiny_bundle / "graphs" / "float.onnx"
+    assert "a bare graph has no manifest; give the run or bundle it came from" in edgeseg_cli("export", graph).sentence(
+        2
+    )
+    assert "a bundle's graph has one size" in edgeseg_cli(
+        "export", tiny_bundle, "--imgsz", "72x96", "--out", tmp_path / "a.edgeseg"
+    ).sentence(3)
     assert "no such run" in edgeseg_cli("export", tmp_path / "none").sentence(3)
     assert edgeseg_cli("export", tiny_bundle, "--opset", 16).code == 2
 
