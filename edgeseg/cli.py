@@ -25,15 +25,20 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def top(
-    verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """Options of the program itself."""
-    if version:
+def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer's call
+    if asked:
         typer.echo(f"edgeseg {edgeseg.__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def top(  # noqa: D417 - their help says what they do
+    verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
