@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val
+from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val, zoo
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ for name, command in (
     ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
+    ("zoo", zoo.command),
     ("doctor", doctor.command),
     ("demo", demo.command),
 ):
