@@ -38,7 +38,6 @@ def fitted_frames(pairs: Iterable[Pair], spec: mf.Frame, limit: int) -> list[Ima
     """Up to ``limit`` labelled frames, evenly picked and fitted."""
     listed = list(pairs)
     picks = np.linspace(0, len(listed) - 1, min(limit, len(listed))).round().astype(int)
-<<<<<<< HEAD
     return [fitted(listed[int(index)], spec) for index in picks]
 
 
@@ -50,16 +49,7 @@ def fitted(pair: Pair, spec: mf.Frame) -> Image:
     """
     frame = read_frame(pair.image)
     box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-    return fit.fit(frame, fit.place(*frame.shape[:2], spec, box), spec.fit.pad_value)
-=======
-    out = []
-    for index in picks:
-        frame = read_frame(listed[int(index)].image)
-        box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-        placement = fit.place(frame.shape[0], frame.shape[1], spec, box)
-        out.append(fit.fit(frame, placement, spec.fit.pad_value))
-    return out
->>>>>>> main
+    return fit.fit(frame, fit.place(frame.shape[0], frame.shape[1], spec, box), spec.fit.pad_value)
 
 
 def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frames: list[Image]) -> list[Agreement]:
