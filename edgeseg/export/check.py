@@ -49,7 +49,7 @@ def fitted(pair: Pair, spec: mf.Frame) -> Image:
     """
     frame = read_frame(pair.image)
     box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-    return fit.fit(frame, fit.place(*frame.shape[:2], spec, box), spec.fit.pad_value)
+    return fit.fit(frame, fit.place(frame.shape[0], frame.shape[1], spec, box), spec.fit.pad_value)
 
 
 def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frames: list[Image]) -> list[Agreement]:
