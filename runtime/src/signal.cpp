@@ -1,0 +1,126 @@
+#include "signal.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace edgeseg {
+namespace {
+
+constexpr int black_level = 16, white_level = 239, one_color_distance = 2;
+constexpr double share = 0.99;
+constexpr double noise_deviation = 8.0;    // grey levels; a dark, even picture is noise too, but a picture
+constexpr double noise_correlation = 0.3;  // of pixels that share no source pixel; 0.9 and more in pictures
+constexpr std::int64_t frozen_ns = 1'000'000'000;
+constexpr int row_step = 4;  // every fourth row is enough for shares of 1 %
+
+struct Region {
+    const std::uint8_t* first;
+    int width, height;
+    std::ptrdiff_t stride;
+
+    const std::uint8_t* row(int y) const { return first + y * stride; }
+    int rows() const { return (height + row_step - 1) / row_step; }
+};
+
+const char* flat(const Region& region) {
+    std::int64_t black = 0, white = 0, sum[3] = {0, 0, 0};
+    for (int y = 0; y < region.height; y += row_step) {
+        const std::uint8_t* row = region.row(y);
+        for (int x = 0; x < region.width; ++x) {
+            const int b = row[3 * x], g = row[3 * x + 1], r = row[3 * x + 2];
+            black += std::max(std::max(b, g), r) <= black_level;
+            white += std::min(std::min(b, g), r) >= white_level;
+            sum[0] += b;
+            sum[1] += g;
+            sum[2] += r;
+        }
+    }
+    const std::int64_t pixels = std::int64_t{region.rows()} * region.width;
+    const double enough = share * static_cast<double>(pixels);
+    if (static_cast<double>(black) >= enough) return "the picture is black";
+    if (static_cast<double>(white) >= enough) return "the picture is white";
+    int mean[3];
+    for (int c = 0; c < 3; ++c) mean[c] = static_cast<int>((sum[c] + pixels / 2) / pixels);
+    // Pictures leave this loop in their first rows.
+    std::int64_t away = 0;
+    const auto allowed = static_cast<std::int64_t>(static_cast<double>(pixels) - enough);
+    for (int y = 0; y < region.height && away <= allowed; y += row_step) {
+        const std::uint8_t* row = region.row(y);
+        for (int x = 0; x < region.width; ++x) {
+            bool near = true;
+            for (int c = 0; c < 3; ++c) near = near && std::abs(row[3 * x + c] - mean[c]) <= one_color_distance;
+            away += !near;
+        }
+    }
+    return away <= allowed ? "the picture is of one colour" : nullptr;
+}
+
+// Correlation of green with itself `lag` pixels on, across and down.
+const char* noise(const Region& region, int lag) {
+    if (region.width <= 2 * lag || region.height <= 2 * lag) return nullptr;
+    double sum = 0, squares = 0, across = 0, down = 0;
+    std::int64_t count = 0;
+    for (int y = 0; y + lag < region.height; y += row_step) {
+        const std::uint8_t *row = region.row(y) + 1, *below = region.row(y + lag) + 1;
+        std::int64_t here = 0, square = 0, right = 0, under = 0;
+        for (int x = 0; x + lag < region.width; ++x) {
+            const int value = row[3 * x], dx = row[3 * (x + lag)] - value, dy = below[3 * x] - value;
+            here += value;
+            square += value * value;
+            right += dx * dx;
+            under += dy * dy;
+        }
+        sum += static_cast<double>(here);
+        squares += static_cast<double>(square);
+        across += static_cast<double>(right);
+        down += static_cast<double>(under);
+        count += region.width - lag;
+    }
+    const double n = static_cast<double>(count), mean = sum / n, variance = squares / n - mean * mean;
+    if (variance < noise_deviation * noise_deviation) return nullptr;
+    // For a stationary signal the mean squared difference is 2 variance (1 - correlation).
+    const double least = 2.0 * variance * (1.0 - noise_correlation);
+    return across / n > least && down / n > least ? "the picture is noise" : nullptr;
+}
+
+// Fitted pixels further apart than this share no source pixel: bilinear reads 2, the mean another 2.
+int independent_lag(const Placement& placement) {
+    const double x = static_cast<double>(placement.target.width) / placement.source.width;
+    const double y = static_cast<double>(placement.target.height) / placement.source.height;
+    return 1 + static_cast<int>(std::ceil(2.0 * std::max(x, y)));
+}
+
+}  // namespace
+
+void SignalWatch::prepare(int network_height, int network_width) {
+    width_ = network_width;
+    reference_.assign(static_cast<std::size_t>(network_height) * static_cast<std::size_t>(network_width) * 3, 0);
+    has_reference_ = false;
+}
+
+bool SignalWatch::frozen(const std::uint8_t* fitted, std::int64_t captured_ns) {
+    const std::uint64_t changed = has_reference_ ? kernels().count_changed(fitted, reference_.data(), reference_.size()) : reference_.size();
+    if (changed * 1000 > reference_.size() || captured_ns < reference_ns_) {
+        std::memcpy(reference_.data(), fitted, reference_.size());
+        reference_ns_ = captured_ns;
+        has_reference_ = true;
+        return false;
+    }
+    // Unsigned: the clock may start anywhere, so the difference may not fit a signed one.
+    return static_cast<std::uint64_t>(captured_ns) - static_cast<std::uint64_t>(reference_ns_) >= static_cast<std::uint64_t>(frozen_ns);
+}
+
+std::int32_t SignalWatch::look(const std::uint8_t* fitted, const Placement& placement, std::int64_t captured_ns, const char*& why) {
+    const bool still = frozen(fitted, captured_ns);
+    const Box& target = placement.target;
+    const std::ptrdiff_t stride = std::ptrdiff_t{width_} * 3;
+    const Region region{fitted + target.top * stride + std::ptrdiff_t{target.left} * 3, target.width, target.height, stride};
+    why = flat(region);
+    if (why == nullptr) why = noise(region, independent_lag(placement));
+    if (why != nullptr) return EDGESEG_NO_SIGNAL;
+    if (still) why = "the picture has not changed for 1 s";
+    return still ? EDGESEG_FROZEN : EDGESEG_LIVE;
+}
+
+}  // namespace edgeseg
