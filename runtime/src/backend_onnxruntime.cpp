@@ -1,5 +1,7 @@
 #include <onnxruntime_cxx_api.h>
 
+#include <array>
+
 #include "backend.hpp"
 #include "error.hpp"
 
@@ -12,6 +14,8 @@ public:
         Ort::SessionOptions options;
         options.SetIntraOpNumThreads(static_cast<int>(load.threads));
         options.SetInterOpNumThreads(1);
+        // Silently wrong on INT8 graphs with FP16 scales.
+        options.AddConfigEntry("optimization.disable_specified_optimizers", "WeightBiasQuantization");
         session_ = Ort::Session(environment_, load.file.data(), load.file.size(), options);
         const std::array<std::int64_t, 4> input{1, load.height, load.width, 3}, output{1, load.channels, load.height, load.width};
         check_ports(load, input, output);

@@ -2,11 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 namespace edgeseg {
 namespace {
 
-bool larger(const Component& a, const Component& b) { return a.area != b.area ? a.area > b.area : a.number < b.number; }
+// Largest first; equals by their boxes, as Python sorts them.
+bool before(const Component& a, const Component& b) {
+    if (a.area != b.area) return a.area > b.area;
+    return std::tie(a.left, a.top, a.right, a.bottom, a.class_index) < std::tie(b.left, b.top, b.right, b.bottom, b.class_index);
+}
 
 // First pixel from x on that is not background; most of most masks is background, so 8 at a time.
 int skip_background(const std::uint8_t* row, int x, int end) {
@@ -75,7 +80,7 @@ std::size_t Components::label(const std::uint8_t* mask, std::size_t stride, cons
         if (top == i) {  // comes before every other span of its component
             component_of_[i] = static_cast<std::uint32_t>(component_count_);
             const std::uint8_t value = mask[static_cast<std::size_t>(span.y) * stride + static_cast<std::size_t>(span.first)];
-            components_[component_count_] = {area, span.first, span.y, span.last, span.y + 1, value, static_cast<std::uint32_t>(component_count_)};
+            components_[component_count_] = {area, span.first, span.y, span.last, span.y + 1, value};
             ++component_count_;
             continue;
         }
@@ -114,7 +119,7 @@ std::size_t Components::drop(std::uint8_t* mask, std::size_t stride, double shar
 
 void Components::sort(std::size_t most) {
     Component* const first = components_.get();
-    std::partial_sort(first, first + std::min(most, component_count_), first + component_count_, larger);
+    std::partial_sort(first, first + std::min(most, component_count_), first + component_count_, before);
 }
 
 }  // namespace edgeseg

@@ -13,7 +13,6 @@ struct Component {
     std::uint64_t area;
     int left, top, right, bottom;  // right and bottom are one past
     std::uint32_t class_index;
-    std::uint32_t number;  // in the order of their first pixels, row by row
 };
 
 class Components {
@@ -24,7 +23,7 @@ public:
     std::size_t label(const std::uint8_t* mask, std::size_t stride, const Box& region);
     // Sets to 0 the components smaller than `share` of their class's pixels (counted into `areas`, by class). Returns how many are left.
     std::size_t drop(std::uint8_t* mask, std::size_t stride, double share, std::uint64_t* areas);
-    // Moves the largest `most` to the front, largest first, equals by their first pixel.
+    // Moves the largest `most` to the front, largest first.
     void sort(std::size_t most);
     const Component* begin() const noexcept { return components_.get(); }
 

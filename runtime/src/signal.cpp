@@ -11,6 +11,7 @@ constexpr int black_level = 16, white_level = 239, one_color_distance = 2;
 constexpr double share = 0.99;
 constexpr double noise_deviation = 8.0;    // grey levels; a dark, even picture is noise too, but a picture
 constexpr double noise_correlation = 0.3;  // of pixels that share no source pixel; 0.9 and more in pictures
+constexpr int smallest_side = 32;  // fitted pixels; below, chance decides
 constexpr std::int64_t frozen_ns = 1'000'000'000;
 constexpr int row_step = 4;  // every fourth row is enough for shares of 1 %
 
@@ -58,7 +59,7 @@ const char* flat(const Region& region) {
 
 // Correlation of green with itself `lag` pixels on, across and down.
 const char* noise(const Region& region, int lag) {
-    if (region.width <= 2 * lag || region.height <= 2 * lag) return nullptr;
+    if (region.width < smallest_side + lag || region.height < smallest_side + lag) return nullptr;
     double sum = 0, squares = 0, across = 0, down = 0;
     std::int64_t count = 0;
     for (int y = 0; y + lag < region.height; y += row_step) {
