@@ -40,7 +40,9 @@ void nv12_last_row(const std::uint8_t* y, const std::uint8_t* far, const std::ui
         return static_cast<int>((value * increment) >> 16) - static_cast<int>(increment >> 9);
     };
     const auto grey = [&from](int luma) {
-        const std::int64_t value = (std::int64_t{luma} * from.luma - from.black * 65536 + 32768) >> 16;
+        // Where its table begins: 384 entries before black in full range, 326 in limited, in steps of from.luma.
+        const std::int64_t begin = from.black != 0 ? std::int64_t{326} * from.luma - (384 + from.black) * 65536 : 0;
+        const std::int64_t value = (std::int64_t{luma} * from.luma + begin + 32768) >> 16;
         return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
     };
     for (int x = 0; x < width; ++x) {
