@@ -47,8 +47,8 @@ void nv12_last_row(const std::uint8_t* y, const std::uint8_t* far, const std::ui
     };
     for (int x = 0; x < width; ++x) {
         const int at = x & ~1;
-        const int u = (far[at] * (4 - near_quarters) + near[at] * near_quarters) >> 2;
-        const int v = (far[at + 1] * (4 - near_quarters) + near[at + 1] * near_quarters) >> 2;
+        const int u = (far[at] * (4 - near_quarters) + near[at] * near_quarters + 2) >> 2;
+        const int v = (far[at + 1] * (4 - near_quarters) + near[at + 1] * near_quarters + 2) >> 2;
         out[3 * x] = grey(y[x] + steps(from.chroma.u_b, u));
         out[3 * x + 1] = grey(y[x] + steps(from.chroma.u_g, u) + steps(from.chroma.v_g, v));
         out[3 * x + 2] = grey(y[x] + steps(from.chroma.v_r, v));
