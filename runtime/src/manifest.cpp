@@ -125,13 +125,15 @@ void names_differ(const std::vector<Entry>& entries, const char* list) {
     }
 }
 
-// Pixels are allocated by these, so they are bounded beyond what the schema says: 16 Mpx of network, 64 MiB of golden frame.
+// Pixels are allocated by these, so they are bounded beyond what the schema says: 8 px to 16 Mpx of network, 64 MiB of golden frame.
 void bound_sizes(const Manifest& manifest) {
     constexpr std::int64_t most_pixels = 1 << 24, most_values = 1 << 26;
+    constexpr int least_side = 8;
     const std::int64_t pixels = std::int64_t{manifest.height} * manifest.width;
-    if (pixels > most_pixels || pixels * manifest.channels() > most_values) {
+    const bool small = manifest.height < least_side || manifest.width < least_side;
+    if (small || pixels > most_pixels || pixels * manifest.channels() > most_values) {
         unsupported("asks for a network of " + std::to_string(manifest.height) + "x" + std::to_string(manifest.width) +
-                    ", beyond this library's 16 megapixels");
+                    ", outside of this library's 8 pixels to 16 megapixels");
     }
     for (const Golden& golden : manifest.golden) {
         if (golden.frame.size > most_values) unsupported("has a golden frame beyond this library's 64 MiB");

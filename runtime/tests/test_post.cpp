@@ -94,7 +94,7 @@ TEST(components_are_those_of_a_flood_fill) {
         const int width = 1 + static_cast<int>(random() % 40), height = 1 + static_cast<int>(random() % 30);
         const unsigned long classes = 1 + random() % 3, density = 1 + random() % 9;
         Bytes mask(static_cast<std::size_t>(width * height));
-        for (auto& value : mask) value = random() % 10 < density ? static_cast<std::uint8_t>(1 + random() % classes) : 0;
+        for (auto& value : mask) value = static_cast<std::uint8_t>(random() % 10 < density ? 1 + random() % classes : 0);
         Components components;
         components.prepare(width, height, classes == 1);
         const std::vector<Found> expected = flood(mask, width, height);

@@ -12,14 +12,14 @@ namespace {
 std::atomic<long> allocations{0};
 }
 
-// Every allocation of this executable is counted; malloc's hooks catch what does not go through new.
-void* operator new(std::size_t size) {
+// Every allocation through new is counted; our code uses no other.
+__attribute__((noinline)) void* operator new(std::size_t size) {
     ++allocations;
     if (void* memory = std::malloc(size)) return memory;
     throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 using namespace edgeseg;
 
