@@ -2,12 +2,15 @@
 
 Independent of the edgeseg package, so that both sides are tested against the contract and not against each other.
 Usage: make_bundles.py OUT
+       make_bundles.py OUT --engine BUILD_ENGINE rtx|tensorrt VERSION CAPABILITIES (comma-separated)
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import platform
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -228,8 +231,32 @@ def broken(out: Path) -> None:
     noise.close()
 
 
+def with_engine(out: Path, build: str, flavour: str, version: str, capabilities: str) -> None:
+    """A bundle whose engine BUILD_ENGINE makes from its float graph."""
+    size = (48, 64)
+    path = out / "engine.edgeseg"
+    bundle = Bundle(path, manifest("engine", size, ["x"], {"region": "frame", "mode": "pad"}))
+    bundle.graph("float", "float", "fp32", network(*size, 1, 1))
+    frame = scene(*size, 1)
+    bundle.golden("g0", frame, frame, max_diff=2)
+    (path / "engines").mkdir(exist_ok=True)
+    plan = path / "engines" / "fp32.engine"
+    subprocess.run([build, path / "graphs" / "float.onnx", plan], check=True)
+    shape = [1, *size, 3]
+    entry = {"name": "fp32", "target": "rtx-ada", "graph": "float", "graph_sha256": bundle.manifest["graphs"][0]["sha256"]}
+    entry |= {"backend": "tensorrt", "flavour": flavour, "version": version, "precision": "fp32", "gate": "pending"}
+    entry |= {"platform": f"linux-{platform.machine()}", "compute_capabilities": capabilities.split(",")}
+    entry |= {"cuda_driver_min": 12000, "version_compatible": False, "hardware_compatible": "none", "resize": "host"}
+    entry |= {"profile": {"min": shape, "opt": shape, "max": shape}, "file": "engines/fp32.engine"}
+    entry |= {"size": plan.stat().st_size, "sha256": sha256(plan.read_bytes())}
+    bundle.manifest["engines"].append(entry)
+    bundle.close()
+
+
 def main() -> None:
     out = Path(sys.argv[1])
+    if sys.argv[2:3] == ["--engine"]:
+        return with_engine(out, *sys.argv[3:])
     for make in (polyp, organs, smooth, identity, pending, broken):
         make(out)
 
