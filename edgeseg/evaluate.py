@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,11 @@ from edgeseg import fit, metrics
 from edgeseg.bundle import Spec
 from edgeseg.data.dataset import Pair, read_mask, read_pair
 from edgeseg.errors import DataError
+from edgeseg.manifest import Manifest
 from edgeseg.postprocess import mask_of
 
 Image = NDArray[np.uint8]
-Predict = Callable[[Image], NDArray[np.uint8] | NDArray[np.float32]]
+Predict = Callable[[Image], NDArray[Any]]
 """Fitted frame uint8 [h, w, 3] → probability [K, h, w], uint8 or float32 0 to 1."""
 
 
@@ -30,7 +32,9 @@ class Comparison:
     figures: metrics.ImageFigures
 
 
-def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int], tally: metrics.Tally, area: str) -> Comparison:
+def compare(
+    pair: Pair, predict: Predict, spec: Spec | Manifest, thresholds: Sequence[int], tally: metrics.Tally, area: str
+) -> Comparison:
     """Predicts one labelled frame and adds it to the tally.
 
     Args:
@@ -47,7 +51,9 @@ def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int],
     frame, truth = read_pair(pair)
     box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
     placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
-    probability = fit.back(predict(fit.fit(frame, placement, spec.frame.fit.pad_value)), placement, spec.output.upsample)
+    probability = fit.back(
+        predict(fit.fit(frame, placement, spec.frame.fit.pad_value)), placement, spec.output.upsample
+    )
     predicted = positive(probability, thresholds, spec.output.min_area)
     inside = None
     if area == "fov":
@@ -58,7 +64,7 @@ def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int],
     return Comparison(pair, frame, truth > 0, predicted, figures)
 
 
-def positive(probability: NDArray[np.generic], thresholds: Sequence[int], min_area: float) -> NDArray[np.bool_]:
+def positive(probability: NDArray[Any], thresholds: Sequence[int], min_area: float) -> NDArray[np.bool_]:
     """Any class at frame size, from uint8 or float probability [K, H, W]."""
     if probability.dtype == np.uint8:
         return mask_of(probability.astype(np.uint8, copy=False), thresholds, min_area) > 0
@@ -69,7 +75,7 @@ def positive(probability: NDArray[np.generic], thresholds: Sequence[int], min_ar
 def evaluate(
     pairs: Sequence[Pair],
     predict: Predict,
-    spec: Spec,
+    spec: Spec | Manifest,
     thresholds: Sequence[int],
     *,
     area: str = "frame",

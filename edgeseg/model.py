@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from edgeseg.postprocess import Object, mask_of, objects_of, threshold_level
 if TYPE_CHECKING:
     from edgeseg.backends.base import Engine, EngineInfo
     from edgeseg.bundle import Source
+    from edgeseg.fit import Placement
+    from edgeseg.stream.summary import Summary
 
 Image = NDArray[np.uint8]
 
@@ -31,12 +33,26 @@ class Result:
         probability: uint8 [K−1, h, w] at network size.
         placement: where the frame went in the network's input.
         latency_ms: stage → milliseconds ("fit", "infer").
+        model: what said it.
+        sequence: of the frame in its stream, from 0.
+        source_time: seconds from the stream's beginning.
+        received: monotonic seconds at which the frame was decoded or given.
+        state: of the signal when the frame came.
     """
 
     probability: Image
     placement: fit.Placement
     latency_ms: dict[str, float]
     model: Model = field(repr=False)
+    sequence: int = 0
+    source_time: float = 0.0
+    received: float = field(default_factory=time.monotonic)
+    state: str = "LIVE"
+
+    @property
+    def age_ms(self) -> float:
+        """Milliseconds since the frame was decoded."""
+        return (time.monotonic() - self.received) * 1e3
 
     @cached_property
     def mask(self) -> Image:
@@ -97,7 +113,7 @@ class Model:
             raise BackendError(f"{self.engine.backend} gave {out.dtype} {out.shape} instead of uint8 {self._shape}")
         return out[0]
 
-    def __call__(self, frame: Image, placement: fit.Placement | None = None) -> Result:
+    def __call__(self, frame: Image, placement: Placement | None = None) -> Result:
         """Segments a frame.
 
         Args:
@@ -119,7 +135,9 @@ class Model:
         latency = {"fit": (middle - start) * 1e3, "infer": (end - middle) * 1e3}
         return Result(probability, placement, latency, self)
 
-    def stream(self, source: str, on_result: Callable[[Any], None] | None = None, *, frames: int | None = None) -> Any:
+    def stream(
+        self, source: str, on_result: Callable[[Result], None] | None = None, *, frames: int | None = None
+    ) -> Summary:
         """Runs over a stream or file, see :func:`edgeseg.stream.pipeline.run`."""
         from edgeseg.stream.pipeline import run
 
@@ -129,8 +147,10 @@ class Model:
         """Frees the engine."""
         self._engine.close()
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

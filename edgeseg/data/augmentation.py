@@ -37,7 +37,7 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
         width: of the network's input.
     """
     both = ("frame", "mask")
-    modes = {"mode": ("bilinear", "nearest"), "padding_mode": "zeros"}
+    modes: dict[str, Any] = {"mode": ("bilinear", "nearest"), "padding_mode": "zeros"}
     steps: list[Any] = []
     if settings.negative:
         steps.append(RandNegative(settings.negative))
@@ -78,7 +78,9 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
         steps.append(RandGaussianNoised("frame", prob=0.3, std=settings.noise * 255))
     if settings.cutout:
         steps.append(
-            RandCoarseDropoutd("frame", prob=settings.cutout, holes=1, max_holes=4, spatial_size=16, max_spatial_size=64)
+            RandCoarseDropoutd(
+                "frame", prob=settings.cutout, holes=1, max_holes=4, spatial_size=16, max_spatial_size=64
+            )
         )
     if settings.border:
         steps.append(RandBorder(settings.border))

@@ -71,8 +71,10 @@ def cvc_sequence(number: int) -> str:
 
 
 def kvasir_seg(root: Path) -> Dataset | None:
-    """Kvasir-SEG: ``images/`` + ``masks/`` (JPEG masks, cut at 127) with its ``kavsir_bboxes.json``, or the copy
-    whose stems begin with tr, va, te."""
+    """Kvasir-SEG: ``images/`` + ``masks/`` with its ``kavsir_bboxes.json``, or the copy with stems in tr, va, te.
+
+    The download's masks are JPEG, cut at 127.
+    """
     if not (root / "images").is_dir() or not (root / "masks").is_dir():
         return None
     original = any((root / name).is_file() for name in ("kavsir_bboxes.json", "kvasir_bboxes.json"))
@@ -126,8 +128,11 @@ def lung_slices(root: Path) -> Dataset | None:
 
 
 def folder(root: Path) -> Dataset | None:
-    """Anyone's own: ``images/`` + ``masks/`` of equal stems; optional ``train.txt``, ``val.txt``, ``test.txt`` and
-    ``groups.csv`` (stem,group: who belongs together, such as frames of one patient)."""
+    """Anyone's own: ``images/`` + ``masks/`` of equal stems.
+
+    Optional: ``train.txt``, ``val.txt``, ``test.txt`` and ``groups.csv`` (stem,group: who belongs together, such as
+    frames of one patient).
+    """
     if not (root / "images").is_dir() or not (root / "masks").is_dir():
         return None
     groups = read_groups(root / "groups.csv") if (root / "groups.csv").is_file() else {}
@@ -140,7 +145,7 @@ def folder(root: Path) -> Dataset | None:
 
 
 def read_groups(file: Path) -> dict[str, str]:
-    """stem → group of a ``groups.csv`` with the columns stem,group.
+    """Group by stem, of a ``groups.csv`` with the columns stem,group.
 
     Raises:
         DataError: unreadable or without these columns.

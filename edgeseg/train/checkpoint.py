@@ -28,11 +28,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with atomic_path(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self,
+        path: Any,
+        map_location: Any = None,
+        weights_only: bool | None = None,  # noqa: FBT001 - Lightning's signature
+    ) -> dict[str, Any]:
         try:
             out: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-            raise InputError(f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})") from error
+            raise InputError(
+                f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})"
+            ) from error
         except Exception as error:
             if type(error).__name__ != "UnpicklingError":
                 raise
@@ -41,6 +48,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -22,6 +22,8 @@ class Part(BaseModel):
 
 
 class Network(Part):
+    """A key of ``edgeseg.nets.NETS`` and that network's own keywords."""
+
     name: str
     options: dict[str, str | int | float | bool] = {}
 

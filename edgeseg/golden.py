@@ -1,0 +1,163 @@
+"""Golden frames: phantom frames with the output every engine must give again.
+
+They come from the phantom, never from a research set or a patient, so that bundles can be shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg import fit
+from edgeseg import manifest as mf
+from edgeseg.backends.base import EngineOptions
+from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
+from edgeseg.data.phantom import PHANTOMS
+from edgeseg.errors import GateError
+
+Image = NDArray[np.uint8]
+HEIGHT, WIDTH = 360, 480
+SEEDS = range(7, 15)
+# Output that is nearly all 0 or 255 would agree with a broken engine too.
+LOW, HIGH, LEAST = 26, 229, 0.05
+# How far each form may be from its own meaning: (grey levels, share of values that may differ by more).
+TOLERANCE = {"float": (1, 0.0), "cpu": (2, 0.001), "trt-typed": (2, 0.001), "trt-legacy": (2, 0.001)}
+
+
+@dataclass(frozen=True)
+class GoldenFrame:
+    """A phantom frame before and after fit."""
+
+    name: str
+    source: str
+    frame: Image
+    fitted: Image
+
+
+def candidates(modality: str, spec: mf.Frame) -> Iterator[GoldenFrame]:
+    """Phantom frames in a fixed order, each scene's with the most target; then mosaics and close-ups of them.
+
+    A sure network says 0 or 255 nearly everywhere: mosaics have more edges, close-ups more doubt.
+    """
+    kind = "fundus" if modality == "fundus" else "colonoscopy"
+    scenes: list[tuple[str, Image]] = []
+    for seed in SEEDS:
+        clip = PHANTOMS[kind](48, WIDTH, HEIGHT, seed)
+        richest = max((clip[index] for index in range(0, 48, 8)), key=lambda frame: int(frame.mask.sum()))
+        scenes.append((f"phantom {kind} seed {seed} frame {richest.index}", richest.image))
+        yield _fitted(*scenes[-1], spec)
+    for side in (2, 3):
+        for first in range(len(scenes)):
+            parts = [scenes[(first + step) % len(scenes)][1] for step in range(side * side)]
+            yield _fitted(f"{scenes[first][0]}, mosaic {side}x{side}", _mosaic(parts, side), spec)
+    for factor in (2, 3, 4):
+        for source, image in scenes:
+            yield _fitted(f"{source}, close-up {factor}x", _close_up(image, factor), spec)
+
+
+def _mosaic(images: list[Image], side: int) -> Image:
+    """The middles of several frames side by side, at frame size."""
+    inner = [image[HEIGHT // 10 : -HEIGHT // 10, WIDTH // 6 : -WIDTH // 6] for image in images]
+    tiles = [cv2.resize(image, (WIDTH // side, HEIGHT // side), interpolation=cv2.INTER_AREA) for image in inner]
+    return np.vstack([np.hstack(tiles[row * side : (row + 1) * side]) for row in range(side)])
+
+
+def _close_up(image: Image, factor: int) -> Image:
+    """The middle of a frame, enlarged to frame size."""
+    top, left = HEIGHT // 2 - HEIGHT // factor // 2, WIDTH // 2 - WIDTH // factor // 2
+    part = image[top : top + HEIGHT // factor, left : left + WIDTH // factor]
+    out: Image = cv2.resize(part, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)
+    return out
+
+
+def _fitted(source: str, frame: Image, spec: mf.Frame) -> GoldenFrame:
+    box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
+    return GoldenFrame("", source, frame, fit.fit(frame, fit.place(HEIGHT, WIDTH, spec, box), spec.fit.pad_value))
+
+
+def telling(output: Image) -> float:
+    """Share of values between 26 and 229."""
+    return float(np.mean((output >= LOW) & (output <= HIGH)))
+
+
+def pick(graph: bytes, manifest: mf.Manifest, number: int = 2) -> list[GoldenFrame]:
+    """The first ``number`` phantom frames on which the float graph says something that proves something.
+
+    Raises:
+        GateError: on no phantom frame does it.
+    """
+    engine = OnnxRuntimeEngine(graph, EngineOptions(optimise=False))
+    found: list[GoldenFrame] = []
+    best = 0.0
+    try:
+        for one in candidates(manifest.task.modality, manifest.frame):
+            share = telling(engine.run(one.fitted[None])[0])
+            best = max(best, share)
+            if share >= LEAST:
+                found.append(GoldenFrame(f"g{len(found)}", one.source, one.frame, one.fitted))
+            if len(found) == number:
+                return found
+    finally:
+        engine.close()
+    if found:
+        return found
+    raise GateError(
+        f"no golden frame: on every phantom frame at most {best:.1%} of the output lies between {LOW} and {HIGH}, "
+        "which would prove nothing on a device; train longer or on more frames"
+    )
+
+
+def write(folder: Path, frames: list[GoldenFrame], graphs: dict[str, tuple[str, bytes]]) -> list[mf.Golden]:
+    """Writes the frames and each graph's output in ONNX Runtime with optimisations off.
+
+    Args:
+        folder: of the bundle.
+        frames: from :func:`pick`.
+        graphs: name → (form, bytes).
+    """
+    (folder / "golden").mkdir(exist_ok=True)
+    expected: dict[str, list[mf.Expected]] = {one.name: [] for one in frames}
+    for name, (form, data) in graphs.items():
+        engine = OnnxRuntimeEngine(data, EngineOptions(optimise=False))
+        max_diff, max_fraction = TOLERANCE[form]
+        for one in frames:
+            output = engine.run(one.fitted[None])[0].tobytes()
+            file = f"golden/{one.name}.{name}.u8"
+            (folder / file).write_bytes(output)
+            expected[one.name].append(
+                mf.Expected(
+                    graph=name, max_diff=max_diff, max_fraction=max_fraction, file=file, sha256=mf.sha256(output)
+                )
+            )
+        engine.close()
+    out = []
+    for one in frames:
+        file, fitted_file = f"golden/{one.name}.frame.u8", f"golden/{one.name}.fitted.u8"
+        (folder / file).write_bytes(one.frame.tobytes())
+        (folder / fitted_file).write_bytes(one.fitted.tobytes())
+        out.append(
+            mf.Golden(
+                name=one.name,
+                source=one.source,
+                height=HEIGHT,
+                width=WIDTH,
+                file=file,
+                sha256=mf.sha256(one.frame.tobytes()),
+                fitted_file=fitted_file,
+                fitted_sha256=mf.sha256(one.fitted.tobytes()),
+                expected=expected[one.name],
+            )
+        )
+    return out
+
+
+def replay(expected: mf.Expected, output: Image, want: Image) -> tuple[bool, int, float]:
+    """Passed, the largest difference in grey levels, and the share of values that differ by more than allowed."""
+    difference = cv2.absdiff(output.ravel(), want.ravel())
+    share = float(np.mean(difference > expected.max_diff))
+    return share <= expected.max_fraction, int(difference.max()), share
