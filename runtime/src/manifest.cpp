@@ -140,11 +140,17 @@ void bound_sizes(const Manifest& manifest) {
     }
 }
 
-void check_splits(const Json& root) {
+void check_points_and_splits(const Json& root) {
     const auto check = [](const Json& value) {
         if (text(value, "split") == "test") fault("operating points and calibration must not come from the test split");
     };
-    for (const Json& point : items(root, "operating_points")) check(point);
+    for (const Json& point : items(root, "operating_points")) {
+        check(point);
+        const std::size_t count = items(point, "thresholds").size();
+        if (items(point, "sensitivity").size() != count || items(point, "precision").size() != count) {
+            fault("an operating point's thresholds, sensitivity and precision are not of equal length");
+        }
+    }
     if (const Json* calibration = root.find("calibration")) check(*calibration);
 }
 
@@ -161,6 +167,7 @@ void check_consistency(const Json& root, const Manifest& manifest) {
     if (integer(output, "height") != manifest.height || integer(output, "width") != manifest.width) {
         fault("output has another height or width than frame");
     }
+    names_differ(manifest.classes, "classes");
     names_differ(manifest.graphs, "graphs");
     names_differ(manifest.engines, "engines");
     names_differ(manifest.golden, "golden");
@@ -200,7 +207,7 @@ Manifest parse_manifest(const char* data, std::size_t size) {
     for (const Json& item : items(root, "graphs")) out.graphs.push_back(read_graph(item));
     for (const Json& item : items(root, "engines")) out.engines.push_back(read_engine(item));
     for (const Json& item : items(root, "golden")) out.golden.push_back(read_golden(item));
-    check_splits(root);
+    check_points_and_splits(root);
     check_consistency(root, out);
     bound_sizes(out);
     return out;

@@ -186,7 +186,12 @@ bool is_time(const std::string& value) {
     for (std::size_t i = 0; i < form.size(); ++i) {
         if (form[i] == 'd' ? !digit(value[i]) : value[i] != form[i]) return false;
     }
-    return true;
+    const auto part = [&value](std::size_t at) { return (value[at] - '0') * 10 + (value[at + 1] - '0'); };
+    const int year = part(0) * 100 + part(2), month = part(5), day = part(8);
+    if (year < 1 || month < 1 || month > 12 || part(11) > 23 || part(14) > 59 || part(17) > 61) return false;  // 61: leap seconds
+    const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    const int days = month == 2 ? (leap ? 29 : 28) : month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+    return day >= 1 && day <= days;
 }
 
 // Segments [A-Za-z0-9][A-Za-z0-9._-]* joined by "/": no "..", no absolute path, no hidden file can be written this way.

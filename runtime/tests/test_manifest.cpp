@@ -87,6 +87,8 @@ TEST(fields_have_one_type) {
     refuse("\"name\": \"sample\"", "\"name\": \"\"");
     refuse("#00e5A0", "#00e5g0");
     refuse("2026-11-21T09:30:00Z", "2026-11-21 09:30:00");
+    refuse("2026-11-21T09:30:00Z", "2026-02-29T09:30:00Z");
+    refuse("2026-11-21T09:30:00Z", "2026-11-21T24:30:00Z");
     refuse("\"input\": [1, 24, 32, 3]", "\"input\": [1, 24, 32]");
     refuse("\"input\": [1, 24, 32, 3]", "\"input\": [1, 24, 32, 3.5]");
     refuse("\"max_fraction\": 0.0", "\"max_fraction\": 1.5");
@@ -136,6 +138,7 @@ TEST(consistency) {
     refuse("\"channels\": 1, \"height\": 24", "\"channels\": 1, \"height\": 25");
     refuse("{\"name\": \"background\", \"color\": \"#000000\"}", "{\"name\": \"background\", \"color\": \"#000000\", \"threshold\": 4}");
     refuse(", \"threshold\": 128", "");
+    refuse("\"name\": \"polyp\"", "\"name\": \"background\"");
     refuse("\"terms\":", "\"operating_points\": [{\"class\": \"polyp\", \"rule\": \"r\", \"data\": \"d\", \"split\": \"test\", \"ece\": 0.1, "
                          "\"thresholds\": [1], \"sensitivity\": [1], \"precision\": [1]}], \"terms\":");
 }
