@@ -1,4 +1,4 @@
-"""Writes a bundle of NPNet's real size with fresh weights, for timing the C library: a float graph and a plain INT8 one.
+"""Writes a bundle of NPNet's real size with fresh weights, for timing the C library: float and plain INT8.
 
 Accuracy does not matter here and is not claimed: both gates say "parity" so that the library opens it.
 Usage: PYTHONPATH=. python runtime/bench/make_npnet_bundle.py OUT
@@ -21,7 +21,7 @@ from edgeseg.nets import build
 from edgeseg.nets.frame import FrameNet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import make_bundles  # noqa: E402  (the tests' writer, by path)
+import make_bundles
 
 SIZE = (288, 384)
 

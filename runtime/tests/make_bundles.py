@@ -123,23 +123,26 @@ class Bundle:
         (self.path / "manifest.sha256").write_text(f"{sha256(data)}  manifest.json\n")
 
 
-def manifest(name: str, size: tuple[int, int], classes: list[str], fit: dict[str, Any], **output: Any) -> dict[str, Any]:
+def manifest(
+    name: str, size: tuple[int, int], classes: list[str], fit: dict[str, Any], **output: Any
+) -> dict[str, Any]:
     entries: list[dict[str, Any]] = [{"name": "background", "color": "#000000"}]
     entries += [{"name": one, "color": f"#{40 * i:02x}e5A0", "threshold": 128} for i, one in enumerate(classes, 1)]
     height, width = size
-    training = {"recipe": "test", "recipe_sha256": HASH, "seed": 0, "epochs": 1, "epoch": 1, "commit": "0", "dirty": False}
-    training |= {"weights_sha256": HASH, "parameters": 1, "gmac": 0.1, "versions": [], "data": [], "splits": []}
-    return {
-        "format": "edgeseg", "schema": 1, "kind": "bundle", "name": name, "created": "2026-11-21T00:00:00Z", "writer": "test",
-        "task": {"kind": "segmentation", "modality": "other", "network": "test"}, "classes": entries,
-        "frame": {"height": height, "width": width, "channels": 3, "layout": "NHWC", "dtype": "uint8", "order": "BGR",
-                  "fit": {"content_level": 24, "pad_value": 0, "enlarge": True, "interpolation": "bilinear"} | fit, "steps": []},
-        "output": {"name": "probability", "layout": "NCHW", "dtype": "uint8", "channels": len(classes), "height": height,
-                   "width": width, "scale": 255, "upsample": "bilinear", "min_area": 0.0, "smoothing": 0.0} | output,
-        "training": training, "graphs": [], "engines": [], "golden": [], "evaluations": [], "documents": [],
-        "terms": {"weights_licence": "CC0-1.0", "research_only": False, "notice": ""},
-        "use": {"intended": "tests", "not_intended": [], "frames": "any"},
-    }  # fmt: skip
+    training = {"recipe": "test", "seed": 0, "epochs": 1, "epoch": 1, "commit": "0", "dirty": False, "gmac": 0.1}
+    training |= {"recipe_sha256": HASH, "weights_sha256": HASH, "parameters": 1}
+    frame = {"height": height, "width": width, "channels": 3, "layout": "NHWC", "dtype": "uint8", "order": "BGR"}
+    usual = {"content_level": 24, "pad_value": 0, "enlarge": True, "interpolation": "bilinear"}
+    shape = {"name": "probability", "layout": "NCHW", "dtype": "uint8", "channels": len(classes), "scale": 255}
+    shape |= {"height": height, "width": width, "upsample": "bilinear", "min_area": 0.0, "smoothing": 0.0}
+    out = {"format": "edgeseg", "schema": 1, "kind": "bundle", "name": name, "writer": "test"}
+    out |= {"created": "2026-11-21T00:00:00Z", "classes": entries}
+    out |= {"task": {"kind": "segmentation", "modality": "other", "network": "test"}}
+    out |= {"frame": frame | {"fit": usual | fit, "steps": []}, "output": shape | output}
+    out |= {"training": training | {"versions": [], "data": [], "splits": []}}
+    out |= {key: [] for key in ("graphs", "engines", "golden", "evaluations", "documents")}
+    out |= {"terms": {"weights_licence": "CC0-1.0", "research_only": False, "notice": ""}}
+    return out | {"use": {"intended": "tests", "not_intended": [], "frames": "any"}}
 
 
 def polyp(out: Path) -> None:
@@ -178,7 +181,7 @@ def smooth(out: Path) -> None:
 
 
 def identity(out: Path) -> None:
-    """Networks that hand back the fitted frame, channel by channel: what fit and colour conversion did can be looked at."""
+    """Networks that hand back the fitted frame, channel by channel: shows what fit and colour conversion did."""
     for size in ((64, 96), (66, 1920), (18, 34)):
         name = f"identity-{size[0]}x{size[1]}"
         ports = ("frame", [1, *size, 3]), ("probability", [1, 3, *size])
@@ -205,9 +208,11 @@ def pending(out: Path) -> None:
 
 
 def broken(out: Path) -> None:
-    """Sound hashes around wrong things: a golden output nobody gets, a graph that gives all ones, one of another size."""
+    """Sound hashes around wrong things: golden output nobody gets, all ones, a graph of another size, no graph."""
     size = (32, 32)
-    wrong = Bundle(out / "wrong-golden.edgeseg", manifest("wrong-golden", size, ["x"], {"region": "frame", "mode": "pad"}))
+    wrong = Bundle(
+        out / "wrong-golden.edgeseg", manifest("wrong-golden", size, ["x"], {"region": "frame", "mode": "pad"})
+    )
     wrong.graph("float", "float", "fp32", network(*size, 1, 6))
     frame = scene(32, 32, 5)
     wrong.golden("g0", frame, frame)
@@ -243,7 +248,12 @@ def with_engine(out: Path, build: str, flavour: str, version: str, capabilities:
     plan = path / "engines" / "fp32.engine"
     subprocess.run([build, path / "graphs" / "float.onnx", plan], check=True)
     shape = [1, *size, 3]
-    entry = {"name": "fp32", "target": "rtx-ada", "graph": "float", "graph_sha256": bundle.manifest["graphs"][0]["sha256"]}
+    entry = {
+        "name": "fp32",
+        "target": "rtx-ada",
+        "graph": "float",
+        "graph_sha256": bundle.manifest["graphs"][0]["sha256"],
+    }
     entry |= {"backend": "tensorrt", "flavour": flavour, "version": version, "precision": "fp32", "gate": "pending"}
     entry |= {"platform": f"linux-{platform.machine()}", "compute_capabilities": capabilities.split(",")}
     entry |= {"cuda_driver_min": 12000, "version_compatible": False, "hardware_compatible": "none", "resize": "host"}
@@ -256,7 +266,8 @@ def with_engine(out: Path, build: str, flavour: str, version: str, capabilities:
 def main() -> None:
     out = Path(sys.argv[1])
     if sys.argv[2:3] == ["--engine"]:
-        return with_engine(out, *sys.argv[3:])
+        with_engine(out, *sys.argv[3:])
+        return
     for make in (polyp, organs, smooth, identity, pending, broken):
         make(out)
 

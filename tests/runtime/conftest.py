@@ -33,7 +33,17 @@ class _Options(ct.Structure):
 
 
 class _Info(ct.Structure):
-    _names = ("struct_size", "classes", "channels", "height", "width", "backend", "precision", "gate_passed", "golden_count")
+    _names = (
+        "struct_size",
+        "classes",
+        "channels",
+        "height",
+        "width",
+        "backend",
+        "precision",
+        "gate_passed",
+        "golden_count",
+    )
     _fields_ = [
         *((name, U32) for name in _names),
         *((name, ct.c_char * 65) for name in ("name", "engine", "manifest_sha256")),
@@ -161,7 +171,8 @@ class Session:
         if status:
             raise CError(status, result.reason.decode())
         found = [
-            (o.class_index, o.area, (o.box.x, o.box.y, o.box.width, o.box.height)) for o in objects[: result.object_count]
+            (o.class_index, o.area, (o.box.x, o.box.y, o.box.width, o.box.height))
+            for o in objects[: result.object_count]
         ]
         region = (result.region.x, result.region.y, result.region.width, result.region.height)
         return Output(probability, mask, found, list(areas), region, result.signal, result.reason.decode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,14 +27,27 @@ if TYPE_CHECKING:
 BGR, RGB, GREY, NV12 = range(4)
 NETWORK, FRAME = range(2)
 LIVE, FROZEN, NO_SIGNAL, INVALID = range(4)
-SIZES = [(1080, 1920), (480, 640), (288, 384), (97, 131), (50, 700), (700, 50), (48, 64), (16, 16), (20, 33), (101, 200)]
+SIZES = [
+    (1080, 1920),
+    (480, 640),
+    (288, 384),
+    (97, 131),
+    (50, 700),
+    (700, 50),
+    (48, 64),
+    (16, 16),
+    (20, 33),
+    (101, 200),
+]
 
 
 def picture(height: int, width: int, seed: int) -> Image:
-    """Blurred noise with fine noise on it and a dark border: a picture to the signal watch, and its content box is not the frame."""
+    """Blurred noise, fine noise on it, a dark border: a picture, and its content box is not the frame."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(30, 256, (5, 6, 3), dtype=np.uint8)
-    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(int) + rng.integers(-12, 13, (height, width, 3))
+    image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(int) + rng.integers(
+        -12, 13, (height, width, 3)
+    )
     image = np.clip(image, 30, 255).astype(np.uint8)
     image[: height // 9] = 3
     image[:, : width // 7] = 5
@@ -163,13 +177,29 @@ def test_nv12_is_converted_as_pyav_does(
     assert np.abs(got.astype(int) - expected).max() <= 2
 
 
+@pytest.mark.slow
+def test_two_hundred_real_frames_agree(library: Library, bundles: Path) -> None:
+    """Also on patients' frames, from the camera frame on; benchmarks/c_equals_python.py does it with any bundle."""
+    data = Path(os.environ.get("EDGESEG_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    files = sorted((data / "cvc_clinicdb" / "images").glob("*.png"))[:200]
+    if len(files) < 200:
+        pytest.skip(f"{data} does not hold cvc_clinicdb; set EDGESEG_DATA")
+    path = bundles / "polyp.edgeseg"
+    session = library.open(path, backend=2, precision=1, threads=1)
+    with python_model(path) as model:
+        for file in files:
+            frame = cv2.imread(str(file))
+            out, expected = session.run(frame, roi=session.content(frame)), model(frame)
+            np.testing.assert_array_equal(out.probability, expected.probability, err_msg=file.name)
+            np.testing.assert_array_equal(out.mask, expected.mask, err_msg=file.name)
+
+
 def test_golden_frames_replay(library: Library, bundles: Path) -> None:
     assert library.open(bundles / "polyp.edgeseg", backend=2, precision=1).selftest() == (2, pytest.approx(0, abs=1))
 
 
 def test_pending_graph_needs_asking(library: Library, bundles: Path) -> None:
-    from_error = pytest.raises(Exception, match="35: .*verify --update")
-    with from_error:
+    with pytest.raises(Exception, match=r"35: .*verify --update"):
         library.open(bundles / "pending.edgeseg")
     session = library.open(bundles / "pending.edgeseg", backend=2, precision=1, allow_pending=1)
     assert session.info.gate_passed == 0

@@ -16,7 +16,28 @@ from edgeseg import manifest as mf
 CONTRACT = Path(__file__).parents[2] / "runtime" / "fuzz" / "corpus" / "manifest" / "contract.json"
 # What only the library refuses: runs, and sizes it will not allocate for.
 ONLY_C = ("it is a run's", "outside of this library", "beyond this library")
-VALUES: list[Any] = [0, 1, -1, 2, 1.5, 1.0, 300, 1 << 53, True, False, "", "x", "test", "../x", "0" * 64, [], {}, [1], None, "int9"]
+VALUES: list[Any] = [
+    0,
+    1,
+    -1,
+    2,
+    1.5,
+    1.0,
+    300,
+    1 << 53,
+    True,
+    False,
+    "",
+    "x",
+    "test",
+    "../x",
+    "0" * 64,
+    [],
+    {},
+    [1],
+    None,
+    "int9",
+]
 
 
 def mutated(base: dict[str, Any], rng: random.Random) -> dict[str, Any]:
