@@ -44,7 +44,7 @@ runtime-all: runtime
 	for kind in asan tsan; do \
 	  $(RUNTIME) cmake --preset $$kind -DPython3_EXECUTABLE=$(abspath $(BIN))/python && \
 	  $(RUNTIME) cmake --build --preset $$kind && $(RUNTIME) ctest --preset $$kind || exit 1; done
-	sh runtime/fuzz/run.sh 30
+	sh runtime/fuzz/run.sh 20
 
 runtime-check:
 	if command -v cppcheck > /dev/null; then \

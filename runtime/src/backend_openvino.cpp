@@ -28,7 +28,7 @@ void check_ports(const Load& load, const std::shared_ptr<ov::Model>& model) {
 class OpenVino final : public Backend {
 public:
     explicit OpenVino(const Load& load) {
-        // Parsed from the bytes that were hashed; without a path, no external data can be reached.
+        // Parsed from the bytes that were hashed and that hold all of the graph.
         const std::string text(reinterpret_cast<const char*>(load.file.data()), load.file.size());
         const std::shared_ptr<ov::Model> model = core_.read_model(text, ov::Tensor());
         check_ports(load, model);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "error.hpp"
+#include "onnx_check.hpp"
 
 namespace edgeseg {
 namespace {
@@ -37,6 +38,13 @@ std::unique_ptr<Session> open_session(const std::string& path, const Wish& wish,
     Choice choice = choose(manifest, wish, this_machine(device));
     const Load load{bundle->folder.read(choice.file, most_graph), choice.name,  choice.precision, manifest.height, manifest.width,
                     manifest.channels(), threads, device};
+    if (choice.backend != EDGESEG_TENSORRT) {
+        try {
+            check_onnx(load.file);
+        } catch (const Error& error) {
+            throw Error(error.status(), path + "/" + choice.file.path + " " + error.what());
+        }
+    }
     std::unique_ptr<Backend> backend;
 #ifdef EDGESEG_WITH_OPENVINO
     if (choice.backend == EDGESEG_OPENVINO) backend = load_openvino(load);

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
 Array = np.ndarray[Any, np.dtype[Any]]
 HASH = "0" * 64
@@ -236,6 +236,24 @@ def broken(out: Path) -> None:
     noise.close()
 
 
+def refused_graphs(out: Path) -> None:
+    """Right hashes around graphs that must not run: tensors in another file, an operator nobody has."""
+    size = (32, 32)
+    model = onnx.load_from_string(network(*size, 1, 6))
+    model.graph.node[4].op_type = "NoSuchOperator"
+    unknown = model.SerializeToString()
+    model = onnx.load_from_string(network(*size, 1, 6))
+    tensor = next(one for one in model.graph.initializer if one.name == "w1")
+    external_data_helper.set_external_data(tensor, "secret.bin", 0, len(tensor.raw_data))
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.ClearField("raw_data")
+    for name, data in (("external-data", model.SerializeToString()), ("unknown-op", unknown)):
+        bundle = Bundle(out / f"{name}.edgeseg", manifest(name, size, ["x"], {"region": "frame", "mode": "pad"}))
+        bundle.graph("float", "float", "fp32", data)
+        bundle.manifest["golden"] = json.loads((out / "all-ones.edgeseg" / "manifest.json").read_text())["golden"]
+        bundle.close()
+
+
 def with_engine(out: Path, build: str, flavour: str, version: str, capabilities: str) -> None:
     """A bundle whose engine BUILD_ENGINE makes from its float graph."""
     size = (48, 64)
@@ -268,7 +286,7 @@ def main() -> None:
     if sys.argv[2:3] == ["--engine"]:
         with_engine(out, *sys.argv[3:])
         return
-    for make in (polyp, organs, smooth, identity, pending, broken):
+    for make in (polyp, organs, smooth, identity, pending, broken, refused_graphs):
         make(out)
 
 

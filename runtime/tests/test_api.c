@@ -87,7 +87,10 @@ static void test_options(const char *bundles) {
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "smooth"), &future.known, &session, error, sizeof error) == EDGESEG_E_ABI);
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "pending"), NULL, &session, error, sizeof error) == EDGESEG_E_PENDING);
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "other-size"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
-    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "no-onnx"), NULL, &session, error, sizeof error) == EDGESEG_E_BACKEND);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "no-onnx"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "external-data"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
+    EXPECT(strstr(error, "other files") != NULL);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "unknown-op"), NULL, &session, error, sizeof error) == EDGESEG_E_BACKEND);
     EXPECT(strchr(error, '\n') == NULL);
     EXPECT(session == NULL);
 }
