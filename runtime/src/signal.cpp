@@ -24,37 +24,40 @@ struct Region {
     int rows() const { return (height + row_step - 1) / row_step; }
 };
 
+// Whether at most 1 % of the pixels lie outside of [low, high], channel by channel. Pictures leave in their first rows.
+bool within(const Region& region, const int (&low)[3], const int (&high)[3]) {
+    const std::int64_t pixels = std::int64_t{region.rows()} * region.width;
+    const auto allowed = static_cast<std::int64_t>(static_cast<double>(pixels) * (1.0 - share));
+    std::int64_t outside = 0;
+    for (int y = 0; y < region.height && outside <= allowed; y += row_step) {
+        const std::uint8_t* row = region.row(y);
+        for (int x = 0; x < region.width; ++x) {
+            bool inside = true;
+            for (int c = 0; c < 3; ++c) inside = inside && row[3 * x + c] >= low[c] && row[3 * x + c] <= high[c];
+            outside += !inside;
+        }
+    }
+    return outside <= allowed;
+}
+
 const char* flat(const Region& region) {
-    std::int64_t black = 0, white = 0, sum[3] = {0, 0, 0};
+    if (within(region, {0, 0, 0}, {black_level, black_level, black_level})) return "the picture is black";
+    if (within(region, {white_level, white_level, white_level}, {255, 255, 255})) return "the picture is white";
+    constexpr int column_step = 8;  // for the mean, which a few pixels give well enough
+    int sum[3] = {0, 0, 0}, count = 0;
     for (int y = 0; y < region.height; y += row_step) {
         const std::uint8_t* row = region.row(y);
-        for (int x = 0; x < region.width; ++x) {
-            const int b = row[3 * x], g = row[3 * x + 1], r = row[3 * x + 2];
-            black += std::max(std::max(b, g), r) <= black_level;
-            white += std::min(std::min(b, g), r) >= white_level;
-            sum[0] += b;
-            sum[1] += g;
-            sum[2] += r;
+        for (int x = 0; x < region.width; x += column_step, ++count) {
+            for (int c = 0; c < 3; ++c) sum[c] += row[3 * x + c];
         }
     }
-    const std::int64_t pixels = std::int64_t{region.rows()} * region.width;
-    const double enough = share * static_cast<double>(pixels);
-    if (static_cast<double>(black) >= enough) return "the picture is black";
-    if (static_cast<double>(white) >= enough) return "the picture is white";
-    int mean[3];
-    for (int c = 0; c < 3; ++c) mean[c] = static_cast<int>((sum[c] + pixels / 2) / pixels);
-    // Pictures leave this loop in their first rows.
-    std::int64_t away = 0;
-    const auto allowed = static_cast<std::int64_t>(static_cast<double>(pixels) - enough);
-    for (int y = 0; y < region.height && away <= allowed; y += row_step) {
-        const std::uint8_t* row = region.row(y);
-        for (int x = 0; x < region.width; ++x) {
-            bool near = true;
-            for (int c = 0; c < 3; ++c) near = near && std::abs(row[3 * x + c] - mean[c]) <= one_color_distance;
-            away += !near;
-        }
+    int low[3], high[3];
+    for (int c = 0; c < 3; ++c) {
+        const int mean = (sum[c] + count / 2) / count;
+        low[c] = mean - one_color_distance;
+        high[c] = mean + one_color_distance;
     }
-    return away <= allowed ? "the picture is of one colour" : nullptr;
+    return within(region, low, high) ? "the picture is of one colour" : nullptr;
 }
 
 // Correlation of green with itself `lag` pixels on, across and down.
@@ -62,7 +65,7 @@ const char* noise(const Region& region, int lag) {
     if (region.width < smallest_side + lag || region.height < smallest_side + lag) return nullptr;
     double sum = 0, squares = 0, across = 0, down = 0;
     std::int64_t count = 0;
-    for (int y = 0; y + lag < region.height; y += row_step) {
+    for (int y = 0; y + lag < region.height; y += 2 * row_step) {
         const std::uint8_t *row = region.row(y) + 1, *below = region.row(y + lag) + 1;
         std::int64_t here = 0, square = 0, right = 0, under = 0;
         for (int x = 0; x + lag < region.width; ++x) {
