@@ -1,0 +1,36 @@
+"""The networks by name. Adding one is a file beside these and a line in ``NETS``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeseg.errors import UsageError
+from edgeseg.nets.npnet import NPNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+NETS: dict[str, Callable[..., nn.Module]] = {
+    "npnet": NPNet,
+}
+
+
+def build(name: str, out_channels: int = 1, options: Mapping[str, object] | None = None) -> nn.Module:
+    """Builds a network by its name, with fresh weights.
+
+    Args:
+        name: a key of ``NETS``.
+        out_channels: classes without the background.
+        options: the network's own keywords, as a recipe's ``[network.options]`` gives them.
+
+    Raises:
+        UsageError: no such network, or an option it does not know.
+    """
+    if name not in NETS:
+        raise UsageError(f"no network named {name!r}; there are {', '.join(sorted(NETS))}")
+    try:
+        return NETS[name](out_channels=out_channels, **(options or {}))
+    except TypeError as error:
+        raise UsageError(f"network {name}: {error}; see `edgeseg nets {name}`") from error

@@ -1,0 +1,103 @@
+"""NPNet, the lightweight Non-pooling Network for polyps, skin lesions and lungs.
+
+The paper gives no widths, but four figures: 0.71 M parameters and 2.17 / 0.99 / 5.15 GMAC at
+384×288, 224×224 and 512×512. Of the two solutions in powers of two that meet all of them, this
+is the one that widens by stage and fits the usual count of batch norm (2 per element).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Attention = Literal["channel", "se", "none"]
+WIDTHS = (32, 64, 128)
+DILATIONS = (1, 5, 15, 20)
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution without bias, batch norm, ReLU; [B, i, H, W] → [B, o, H/stride, W/stride]."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
+        padding = dilation * (kernel // 2)
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ChannelAttention(nn.Module):
+    """x · sigmoid(W2 relu(W1 GAP(x))): one weight per channel from the whole image.
+
+    ``reduction`` 2 and no biases is the paper's module; 16 with biases is plain squeeze and
+    excitation (Hu et al., CVPR 2018), its Table 2's comparison.
+    """
+
+    def __init__(self, channels: int, reduction: int = 2, *, bias: bool = False) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.squeeze = nn.Conv2d(channels, hidden, 1, bias=bias)
+        self.excite = nn.Conv2d(hidden, channels, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = F.adaptive_avg_pool2d(x, 1)
+        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(weights))))
+
+
+class FeatureEnhancement(nn.Module):
+    """Four dilated 3×3 side by side, joined, and joined again with the input; [B, i, H, W] → [B, 256, H, W].
+
+    Each branch has half of the module's ``outputs`` channels. The last 1×1 widens to 256, though
+    the paper's text says reduction: only so do its four figures come out.
+    """
+
+    def __init__(self, inputs: int, outputs: int = 64, last: int = 256) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.branches = nn.ModuleList(ConvBlock(inputs, half, dilation=d) for d in DILATIONS)
+        self.join = ConvBlock(half * len(DILATIONS), outputs, kernel=1)
+        self.last = ConvBlock(outputs + inputs, last, kernel=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        joined = self.join(torch.cat([branch(x) for branch in self.branches], 1))
+        out: Tensor = self.last(torch.cat([joined, x], 1))
+        return out
+
+
+class NPNet(nn.Module):
+    """Frame → logits at the frame's size, with no pooling but strides.
+
+    Args:
+        in_channels: of the input, 3.
+        out_channels: classes without the background.
+        attention: "channel" (the paper's), "se" or "none" (its Table 2).
+
+    Shapes: float [B, in_channels, H, W] with H and W multiples of 8 → float [B, out_channels, H, W].
+    """
+
+    stride = 8
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 1, attention: Attention = "channel") -> None:
+        super().__init__()
+        stages: list[nn.Module] = []
+        channels = in_channels
+        for width in WIDTHS:
+            stages += [ConvBlock(channels, width, stride=2), ConvBlock(width, width), ConvBlock(width, width)]
+            if attention != "none":
+                stages.append(_attention(attention, width))
+            channels = width
+        self.stages = nn.Sequential(*stages)
+        self.enhance = FeatureEnhancement(channels)
+        self.head = nn.Conv2d(256, out_channels, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.head(self.enhance(self.stages(x)))
+        return F.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _attention(kind: Attention, width: int) -> ChannelAttention:
+    return ChannelAttention(width) if kind == "channel" else ChannelAttention(width, reduction=16, bias=True)
