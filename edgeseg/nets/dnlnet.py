@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeseg.nets.blocks import ASPP, MFF, RSEP, ConvBNReLU
+from edgeseg.nets.attention import MFF
+from edgeseg.nets.blocks import ASPP, RSEP, ConvBlock
 
 Context = Literal["rsep", "aspp", "none"]
 Attention = Literal["dnl", "nl", "none"]
@@ -46,19 +47,19 @@ class DNLNet(nn.Module):
         super().__init__()
         widths = [width, 2 * width, 4 * width, 8 * width]
         self.encoder = nn.ModuleList(
-            nn.Sequential(ConvBNReLU(before, after), ConvBNReLU(after, after))
+            nn.Sequential(ConvBlock(before, after), ConvBlock(after, after))
             for before, after in zip([in_channels, *widths], widths, strict=False)
         )
         self.context: nn.Module = {"rsep": RSEP, "aspp": ASPP, "none": _Same}[context](widths[-1])
         self.fusions = nn.ModuleList(
             MFF(high, low, attention) for high, low in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.decoder = nn.ModuleList(nn.Sequential(ConvBNReLU(w, w), ConvBNReLU(w, w)) for w in widths[-2::-1])
+        self.decoder = nn.ModuleList(nn.Sequential(ConvBlock(w, w), ConvBlock(w, w)) for w in widths[-2::-1])
         self.head = nn.Conv2d(width, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised float [B, in_channels, H, W], H, W ≥ 8 → logits [B, out_channels, H, W]."""
-        skips = []
+        skips: list[Tensor] = []
         for stage in self.encoder:
             x = stage(F.max_pool2d(x, 2) if skips else x)
             skips.append(x)

@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeseg.nets.blocks import ASPP, DNL, MFF, RSEP, SE, NonLocal, unit
+from edgeseg.nets.attention import DNL, MFF, NonLocal, unit
+from edgeseg.nets.blocks import ASPP, RSEP, ChannelAttention
 
 Array = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ def softmax(x: Array) -> Array:
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def squeeze_excite(se: SE, x: Array) -> Array:
+def squeeze_excite(se: ChannelAttention, x: Array) -> Array:
     mean = x.mean(axis=(1, 2))[:, None]
     gate = conv1x1(se.excite, np.maximum(conv1x1(se.squeeze, mean), 0.0))
     return x / (1.0 + np.exp(-gate))[:, :, None]
