@@ -127,8 +127,8 @@ def _hounsfield(file: Path, part: Slice) -> NDArray[np.int16]:
         syntax = part.file_meta.TransferSyntaxUID.name
         raise DataError(f"{file}: pixels ({syntax}) cannot be decoded; store the series uncompressed") from error
     slope, intercept = float(part.get("RescaleSlope", 1.0)), float(part.get("RescaleIntercept", 0.0))
-    hu = np.rint(pixels * np.float32(slope) + np.float32(intercept))
-    return np.clip(hu, -32768, 32767).astype(np.int16)
+    hu: NDArray[np.float32] = np.rint(np.asarray(pixels, np.float32) * slope + intercept)
+    return hu.clip(-32768, 32767).astype(np.int16)
 
 
 def _affine(lowest: Slice, step: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,8 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 from skimage.measure import marching_cubes
+from trimesh.exchange.gltf import export_glb
+from trimesh.exchange.stl import export_stl
 
 from edgeseg.atomic import atomic_path, atomic_write
 from edgeseg.errors import DataError
@@ -46,7 +48,7 @@ def write_stl(path: Path, mesh: trimesh.Trimesh) -> None:
     Raises:
         OutputError: the disk refused.
     """
-    atomic_write(path, mesh.export(file_type="stl"))
+    atomic_write(path, export_stl(mesh))
 
 
 def write_glb(path: Path, mesh: trimesh.Trimesh) -> None:
@@ -62,7 +64,7 @@ def write_glb(path: Path, mesh: trimesh.Trimesh) -> None:
             baseColorFactor=trimesh.visual.color.hex_to_rgba(COLOUR), roughnessFactor=0.6, metallicFactor=0.0
         )
     )
-    atomic_write(path, turned.export(file_type="glb"))
+    atomic_write(path, export_glb(turned.scene()))
 
 
 def write_png(path: Path, mesh: trimesh.Trimesh, size: int = 1000) -> None:
@@ -74,14 +76,16 @@ def write_png(path: Path, mesh: trimesh.Trimesh, size: int = 1000) -> None:
     import pyvista
 
     solid = pyvista.PolyData.from_regular_faces(np.asarray(mesh.vertices), np.asarray(mesh.faces))
-    plotter = pyvista.Plotter(off_screen=True, shape=(1, 2), window_size=(2 * size, size), border=False)
-    for column, view in enumerate(((0.0, -1.0, 0.0), (1.0, 0.0, 0.0))):
-        plotter.subplot(0, column)
-        plotter.set_background("white")
-        plotter.add_mesh(solid, color=COLOUR, smooth_shading=True, specular=0.3)
-        plotter.view_vector(view, viewup=(0.0, 0.0, 1.0))
-        plotter.camera.zoom(1.2)
+    plotter = pyvista.Plotter(off_screen=True, shape=(1, 2), window_size=[2 * size, size], border=False)
     try:
+        for column, view in enumerate(np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])):
+            plotter.subplot(0, column)
+            plotter.background_color = pyvista.Color("white")
+            plotter.add_mesh(solid, color=COLOUR, smooth_shading=True, specular=0.3)
+            plotter.camera.up = (0.0, 0.0, 1.0)
+            plotter.camera.position = np.asarray(solid.center) + view
+            plotter.camera.focal_point = solid.center
+            plotter.renderer.ResetCamera()
         with atomic_path(path) as temporary:
             plotter.screenshot(str(temporary))
     finally:
