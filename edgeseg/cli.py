@@ -1,0 +1,98 @@
+"""The command line: registers the commands, turns errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+import edgeseg
+from edgeseg.commands import train
+from edgeseg.errors import EdgesegError
+
+app = typer.Typer(
+    name="edgeseg",
+    help="Medical segmentation networks, from labelled frames to a verified real-time engine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def top(
+    verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"edgeseg {edgeseg.__version__}")
+        raise typer.Exit
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+
+
+app.command("train")(train.command)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, treated as Ctrl-C is (outputs are finalised), with an exit code of its own."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main() -> NoReturn:
+    """Entry point of ``edgeseg``."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run())
+
+
+def run(args: list[str] | None = None) -> int:
+    """Runs a command line; the exit code."""
+    words = sys.argv[1:] if args is None else list(args)
+    verbose = "--verbose" in words or bool(os.environ.get("EDGESEG_DEBUG"))
+    if "--verbose" in words:  # may stand anywhere, but belongs to the program
+        words = ["--verbose", *(word for word in words if word != "--verbose")]
+    try:
+        return app(args=words, standalone_mode=False) or 0
+    except Terminated:
+        return _stopped("stopped by SIGTERM", 128 + signal.SIGTERM)
+    except (KeyboardInterrupt, typer.Abort):
+        return _stopped("interrupted", 128 + signal.SIGINT)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except EdgesegError as error:
+        if verbose:
+            raise
+        return _stopped(str(error), error.exit_code)
+    except Exception as error:
+        usage = _usage_error(error)
+        if usage is not None:
+            return usage
+        if verbose:
+            raise
+        return _stopped(f"internal error: {type(error).__name__}: {error}; run again with --verbose and report it", 1)
+
+
+def _usage_error(error: Exception) -> int | None:
+    """Typer's own complaints about options print themselves, with exit code 2."""
+    show = getattr(error, "show", None)
+    if show is None or not hasattr(error, "exit_code"):
+        return None
+    show()
+    return 2
+
+
+def _stopped(message: str, code: int) -> int:
+    print(f"edgeseg: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Options that several commands share, under the names users know from Ultralytics, trtexec and ffmpeg."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.errors import UsageError
+
+
+class Backend(StrEnum):
+    auto = "auto"
+    onnxruntime = "onnxruntime"
+    openvino = "openvino"
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+    int8 = "int8"
+
+
+Json = Annotated[str | None, typer.Option("--json", metavar="PATH|-", help="Write the result as JSON; - is stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no tables.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Say more, with tracebacks.")]
+Model = Annotated[str, typer.Argument(help="A run, a bundle, a bare graph (.onnx) or a zoo name.")]
+Data = Annotated[list[Path], typer.Option("--data", help="Folder of a data set; may be given several times.")]
+Split = Annotated[str | None, typer.Option("--split", metavar="FILE|train|val|test", help="Which frames.")]
+BackendOption = Annotated[Backend, typer.Option("--backend", help="Which runtime.")]
+PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Which precision.")]
+Device = Annotated[int, typer.Option("--device", min=0, help="Index of the device.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 is all.")]
+ImageSize = Annotated[str | None, typer.Option("--imgsz", metavar="HxW", help="Network input, height x width.")]
+
+
+def parse_size(text: str, option: str = "--imgsz") -> tuple[int, int]:
+    """Two positive numbers joined by x.
+
+    Raises:
+        UsageError: anything else.
+    """
+    first, separator, second = text.lower().partition("x")
+    if not (separator and first.isdigit() and second.isdigit() and int(first) and int(second)):
+        raise UsageError(f"{option} {text}: give two numbers joined by x, such as 288x384")
+    return int(first), int(second)

@@ -1,0 +1,56 @@
+"""`edgeseg train RECIPE --data DIR`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands import options
+from edgeseg.errors import UsageError
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or the path of a .toml file.")],
+    data: options.Data,
+    split: Annotated[
+        Path | None, typer.Option("--split", metavar="FILE", help="Stems to train on instead of the set's own.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The run folder; default runs/RECIPE.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1)] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
+    imgsz: options.ImageSize = None,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs; several use DDP.")] = 1,
+    start_from: Annotated[Path | None, typer.Option("--from", help="A run whose weights to begin with.")] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a network on labelled frames; writes a run folder."""
+    from edgeseg.console import require
+
+    require("train", "torch", "lightning", "monai")
+    from edgeseg.train import recipe as recipes
+    from edgeseg.train.run import train
+
+    loaded, sha256 = recipes.load(recipe)
+    changes: dict[str, int] = {k: v for k, v in (("epochs", epochs), ("batch", batch)) if v is not None}
+    if changes:
+        loaded = loaded.model_copy(update={"train": loaded.train.model_copy(update=changes)})
+    if imgsz:
+        height, width = options.parse_size(imgsz)
+        size = {"height": height, "width": width}
+        loaded = loaded.model_copy(update={"input": loaded.input.model_copy(update=size)})
+    weights = None
+    if start_from is not None:
+        file = start_from / "weights.safetensors"
+        if not file.is_file():
+            raise UsageError(f"--from {start_from}: is no run (no weights.safetensors in it)")
+        weights = file.read_bytes()
+    folder = out or Path("runs") / loaded.name
+    train(
+        loaded, sha256, data, folder, seed=seed, split=split, resume=resume, devices=devices, start_from=weights, quiet=quiet
+    )
+    if not quiet:
+        typer.echo(f"run: {folder}")

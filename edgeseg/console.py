@@ -1,0 +1,65 @@
+"""What commands print: tables and progress for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.errors import BackendError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+def require(extra: str, *modules: str) -> None:
+    """Checks that an extra is installed.
+
+    Raises:
+        BackendError: it is not, with the command that adds it.
+    """
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise BackendError(f"{missing[0]} is not installed; run: pip install 'edgeseg[{extra}]'")
+
+
+def console(json_to: str | None = None, *, quiet: bool = False) -> Console:
+    """The console for tables; stderr where stdout carries JSON."""
+    from rich.console import Console
+
+    return Console(stderr=json_to == "-", quiet=quiet, soft_wrap=True, highlight=False)
+
+
+def write_json(value: Any, json_to: str | None) -> None:
+    """Writes a command's result where ``--json`` says; nothing if it was not given.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if json_to is None:
+        return
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if json_to == "-":
+        sys.stdout.write(text)
+        return
+    from edgeseg.atomic import atomic_write
+
+    atomic_write(Path(json_to), text)
+
+
+def progress(*, quiet: bool = False) -> Progress:
+    """A progress bar on a terminal's stderr, silent in a pipe."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty())

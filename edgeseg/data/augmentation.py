@@ -1,0 +1,157 @@
+"""What the field does to frames, drawn at random while training: MONAI's transforms where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from monai.transforms import (
+    Compose,
+    MapTransform,
+    RandAdjustContrastd,
+    RandAffined,
+    RandCoarseDropoutd,
+    RandFlipd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    Randomizable,
+    RandZoomd,
+)
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from edgeseg.train.recipe import Augmentation
+
+Sample = dict[Hashable, Any]
+Plane = NDArray[np.float32]
+
+
+def build(settings: Augmentation, height: int, width: int) -> Compose:
+    """Transforms of a sample ``{"frame": float32 [3, h, w] 0–255, "mask": float32 [1, h, w] {0, 1}}``.
+
+    Args:
+        settings: the recipe's ``[augmentation]``.
+        height: of the network's input.
+        width: of the network's input.
+    """
+    both = ("frame", "mask")
+    modes = {"mode": ("bilinear", "nearest"), "padding_mode": "zeros"}
+    steps: list[Any] = []
+    if settings.flip:
+        steps += [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in (0, 1)]
+    if settings.rotate or settings.shift or settings.stretch:
+        steps.append(
+            RandAffined(
+                both,
+                prob=0.8,
+                rotate_range=np.deg2rad(settings.rotate),
+                translate_range=(settings.shift * height, settings.shift * width),
+                scale_range=(settings.stretch, settings.stretch),
+                **modes,
+            )
+        )
+    if settings.zoom_in or settings.zoom_out:
+        # One factor for both axes, beside the affine's separate ones: small and far polyps, large and near ones.
+        steps.append(
+            RandZoomd(
+                both,
+                prob=0.5,
+                min_zoom=1 / (1 + settings.zoom_out),
+                max_zoom=1 + settings.zoom_in,
+                mode=("bilinear", "nearest"),
+                padding_mode="constant",
+            )
+        )
+    if settings.colour or settings.gain:
+        steps.append(RandColour(settings.gain, settings.colour))
+    if settings.gamma:
+        steps.append(RandAdjustContrastd("frame", prob=0.5, gamma=(1 / (1 + settings.gamma), 1 + settings.gamma)))
+    if settings.highlights:
+        steps.append(RandHighlights(settings.highlights))
+    if settings.blur:
+        steps.append(RandGaussianSmoothd("frame", prob=settings.blur, sigma_x=(0.3, 2.0), sigma_y=(0.3, 2.0)))
+    if settings.noise:
+        steps.append(RandGaussianNoised("frame", prob=0.3, std=settings.noise * 255))
+    if settings.cutout:
+        steps.append(
+            RandCoarseDropoutd("frame", prob=settings.cutout, holes=1, max_holes=4, spatial_size=16, max_spatial_size=64)
+        )
+    if settings.border:
+        steps.append(RandBorder(settings.border))
+    return Compose(steps)
+
+
+class RandColour(Randomizable, MapTransform):
+    """Gain of the whole frame, gains of single channels, and a pull towards grey, as lamps and cameras differ.
+
+    Args:
+        gain: up to this share brighter or darker.
+        colour: up to this share per channel, and of saturation.
+    """
+
+    def __init__(self, gain: float, colour: float) -> None:
+        super().__init__(("frame",))
+        self.gain, self.colour = gain, colour
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        frame = np.asarray(out["frame"], np.float32)
+        gains = 1 + self.R.uniform(-self.gain, self.gain) + self.R.uniform(-self.colour, self.colour, (3, 1, 1))
+        saturation = 1 + self.R.uniform(-self.colour, self.colour)
+        grey = frame.mean(0, keepdims=True)
+        out["frame"] = ((grey + (frame - grey) * saturation) * gains).astype(np.float32)
+        return out
+
+
+class RandHighlights(Randomizable, MapTransform):
+    """Small blown-out blobs, as wet mucosa reflects the lamp."""
+
+    def __init__(self, prob: float) -> None:
+        super().__init__(("frame",))
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        if self.R.uniform() >= self.prob:
+            return out
+        frame = np.asarray(out["frame"], np.float32)
+        _, height, width = frame.shape
+        glare = np.zeros((height, width), np.float32)
+        for _ in range(self.R.randint(2, 16)):
+            centre = (int(self.R.randint(width)), int(self.R.randint(height)))
+            axes = (int(self.R.randint(1, 9)), int(self.R.randint(1, 9)))
+            cv2.ellipse(glare, centre, axes, float(self.R.uniform(0, 180)), 0, 360, 1.0, -1)
+        glare = cv2.GaussianBlur(glare, (0, 0), 1.0)
+        out["frame"] = frame + glare * (255 - frame)
+        return out
+
+
+class RandBorder(Randomizable, MapTransform):
+    """Black outside a rounded field of view or beside the picture, as endoscopes and recorders leave it.
+
+    What is blacked out is no longer target.
+    """
+
+    def __init__(self, prob: float) -> None:
+        super().__init__(("frame", "mask"))
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        if self.R.uniform() >= self.prob:
+            return out
+        height, width = out["frame"].shape[1:]
+        inside = np.zeros((height, width), np.float32)
+        if self.R.uniform() < 0.5:
+            radius = self.R.uniform(0.5, 0.62) * np.hypot(height, width)
+            centre = (int(width * self.R.uniform(0.45, 0.55)), int(height * self.R.uniform(0.45, 0.55)))
+            cv2.circle(inside, centre, int(radius), 1.0, -1)
+        else:
+            left, right = (int(width * self.R.uniform(0, 0.15)) for _ in range(2))
+            top, bottom = (int(height * self.R.uniform(0, 0.12)) for _ in range(2))
+            inside[top : height - bottom, left : width - right] = 1
+        out["frame"] = np.asarray(out["frame"], np.float32) * inside
+        out["mask"] = np.asarray(out["mask"], np.float32) * inside
+        return out

@@ -1,0 +1,185 @@
+"""A data set on disk: pairs of frame and mask, its lists, and who belongs together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.errors import DataError
+
+Image = NDArray[np.uint8]
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One labelled frame; ``group`` is its sequence or patient where known; ``fov`` its field-of-view mask."""
+
+    stem: str
+    image: Path
+    mask: Path
+    group: str | None = None
+    fov: Path | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as found on disk.
+
+    ``lists`` maps split names ("train", "test", …) to the stems their files list.
+    ``threshold_masks`` says that the source's masks hold grey edge pixels (JPEG, resampling) that
+    its readers are known to cut at 127; elsewhere a grey mask is an error.
+    """
+
+    name: str
+    root: Path
+    pairs: tuple[Pair, ...]
+    terms: str
+    modality: str = "other"
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    threshold_masks: bool = False
+
+    def subset(self, stems: Iterable[str]) -> list[Pair]:
+        """The pairs of these stems, in their order.
+
+        Raises:
+            DataError: a stem has no pair.
+        """
+        known = {pair.stem: pair for pair in self.pairs}
+        wanted = list(stems)
+        missing = [stem for stem in wanted if stem not in known]
+        if missing:
+            raise DataError(f"{self.root}: a split lists {_names(missing)}, but there is no such image")
+        return [known[stem] for stem in wanted]
+
+    def listing_sha256(self) -> str:
+        """SHA-256 of the lines ``<sha256>  <path in the folder>`` of all frames and masks, sorted by path."""
+        files = sorted({p.relative_to(self.root).as_posix() for pair in self.pairs for p in (pair.image, pair.mask)})
+        lines = "".join(f"{hashlib.sha256((self.root / file).read_bytes()).hexdigest()}  {file}\n" for file in files)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _names(items: Sequence[str]) -> str:
+    shown = ", ".join(items[:3])
+    return shown if len(items) <= 3 else f"{shown} and {len(items) - 3} more"
+
+
+def find_images(folder: Path) -> dict[str, Path]:
+    """Stem → file of all images in a folder.
+
+    Raises:
+        DataError: two files have one stem.
+    """
+    out: dict[str, Path] = {}
+    for file in sorted(folder.iterdir()):
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."):
+            if file.stem in out:
+                raise DataError(f"{folder}: {out[file.stem].name} and {file.name} have the same stem; remove one")
+            out[file.stem] = file
+    return out
+
+
+def pair_up(
+    images: dict[str, Path], masks: dict[str, Path], groups: dict[str, str] | None = None, *, root: Path
+) -> tuple[Pair, ...]:
+    """Pairs frames and masks by stem.
+
+    Raises:
+        DataError: none there, or one side is missing, with the files' names.
+    """
+    if not images:
+        raise DataError(f"{root}: no images found")
+    without = sorted(set(images) - set(masks))
+    if without:
+        raise DataError(f"{root}: no mask for {_names([images[s].name for s in without])}; add it or remove the image")
+    orphans = sorted(set(masks) - set(images))
+    if orphans:
+        raise DataError(f"{root}: no image for mask {_names([masks[s].name for s in orphans])}; add it or remove the mask")
+    groups = groups or {}
+    return tuple(Pair(stem, images[stem], masks[stem], groups.get(stem)) for stem in sorted(images))
+
+
+def read_list(file: Path) -> tuple[str, ...]:
+    """Stems of a split file, one a line (a suffix is allowed and dropped).
+
+    Raises:
+        DataError: unreadable, empty, or a stem twice.
+    """
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as a split list ({error})") from error
+    stems = [Path(line).stem if Path(line).suffix.lower() in IMAGE_SUFFIXES else line for line in lines if line]
+    if not stems:
+        raise DataError(f"{file}: the split is empty; list stems, one a line")
+    if len(set(stems)) != len(stems):
+        twice = next(stem for stem in stems if stems.count(stem) > 1)
+        raise DataError(f"{file}: lists {twice} twice")
+    return tuple(stems)
+
+
+def read_frame(path: Path) -> Image:
+    """A frame as uint8 BGR [H, W, 3].
+
+    Raises:
+        DataError: the file is no readable image.
+    """
+    return _read(path, cv2.IMREAD_COLOR)
+
+
+def read_mask(path: Path, *, threshold: bool = False) -> Image:
+    """A mask as uint8 {0, 1} [H, W]; files hold {0, 255} or {0, 1}.
+
+    Args:
+        path: the file.
+        threshold: cut grey values at 127 instead of refusing them.
+
+    Raises:
+        DataError: unreadable, or grey values where none may be.
+    """
+    grey = _read(path, cv2.IMREAD_GRAYSCALE)
+    if threshold:
+        return (grey > 127).astype(np.uint8)
+    counts = np.bincount(grey.ravel(), minlength=256)
+    values = np.flatnonzero(counts)
+    if set(values.tolist()) <= {0, 1} or set(values.tolist()) <= {0, 255}:
+        return (grey > 0).astype(np.uint8)
+    odd = [int(v) for v in values if v not in (0, 255)]
+    raise DataError(
+        f"{path}: a mask may hold only 0 and 255, but {int(counts[odd].sum())} pixels have other values "
+        f"(such as {odd[0]}); save it as PNG without smoothing"
+    )
+
+
+def read_pair(pair: Pair, *, threshold: bool = False) -> tuple[Image, Image]:
+    """Frame [H, W, 3] and mask {0, 1} [H, W] of one size.
+
+    Raises:
+        DataError: unreadable, grey values, or sizes that differ.
+    """
+    frame = read_frame(pair.image)
+    mask = read_mask(pair.mask, threshold=threshold)
+    if frame.shape[:2] != mask.shape:
+        sizes = f"{frame.shape[1]}x{frame.shape[0]} but its mask {mask.shape[1]}x{mask.shape[0]}"
+        raise DataError(f"{pair.image} is {sizes} ({pair.mask.name}); they must have one size")
+    return frame, mask
+
+
+def _read(path: Path, flag: int) -> Image:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        image = cv2.imdecode(data, flag) if data.size else None
+    except cv2.error as error:
+        raise DataError(f"{path}: is no readable image") from error
+    if image is None:
+        raise DataError(f"{path}: is no readable image (damaged or another format)")
+    return np.ascontiguousarray(image, dtype=np.uint8)

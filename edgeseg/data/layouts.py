@@ -1,0 +1,156 @@
+"""Data set layouts: what a folder looks like → :class:`Dataset`. One function a layout, tried in order.
+
+Each knows the original download and, where it differs, the layout ``images/`` + ``masks/``.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+from edgeseg.data.dataset import Dataset, Pair, find_images, pair_up, read_list
+from edgeseg.errors import DataError
+
+SPLITS = ("train", "val", "test")
+
+
+def open_dataset(root: Path) -> Dataset:
+    """Recognises the layout of a folder.
+
+    Raises:
+        DataError: no folder, no known layout, or its files do not fit together.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: is no folder; --data wants the folder of a data set")
+    for layout in LAYOUTS:
+        found = layout(root)
+        if found is not None:
+            return found
+    raise DataError(
+        f"{root}: no known data set layout; put frames into images/ and masks of the same names into masks/ "
+        "(or give the folder of CVC-ClinicDB, Kvasir-SEG, ISIC, or lung slices as downloaded)"
+    )
+
+
+def _lists(root: Path) -> dict[str, tuple[str, ...]]:
+    return {split: read_list(root / f"{split}.txt") for split in SPLITS if (root / f"{split}.txt").is_file()}
+
+
+def cvc_clinicdb(root: Path) -> Dataset | None:
+    """CVC-ClinicDB: ``Original/`` + ``Ground Truth/`` (1.tif … 612.tif), or the copy with ``sequences.csv``.
+
+    About a quarter of the source's masks have a few grey edge pixels, cut at 127.
+    """
+    original = (root / "Original").is_dir() and (root / "Ground Truth").is_dir()
+    copy = (root / "images").is_dir() and (root / "sequences.csv").is_file()
+    if not original and not copy:
+        return None
+    images = find_images(root / ("Original" if original else "images"))
+    masks = find_images(root / ("Ground Truth" if original else "masks"))
+    groups = {}
+    for stem in images:
+        if not stem.isdigit():
+            raise DataError(f"{root}: {images[stem].name} is not numbered as CVC-ClinicDB's frames are (1 to 612)")
+        groups[stem] = cvc_sequence(int(stem))
+    terms = "research and education only; (c) Hospital Clinic Barcelona and Computer Vision Center; cite Bernal 2015"
+    pairs = pair_up(images, masks, groups, root=root)
+    return Dataset("cvc_clinicdb", root, pairs, terms, "colonoscopy", _lists(root), threshold_masks=original)
+
+
+# Official frame ranges of the 29 sequences (Bernal et al., CMIG 2015): the first frame of each.
+_CVC_FIRST = (
+    1, 26, 51, 68, 79, 104, 127, 152, 178, 200, 206, 228, 253, 278, 298,
+    318, 343, 364, 384, 409, 429, 448, 467, 479, 504, 529, 547, 572, 592,
+)  # fmt: skip
+
+
+def cvc_sequence(number: int) -> str:
+    """The sequence (1 to 29) that frame ``number`` (1 to 612) belongs to."""
+    return f"{sum(first <= number for first in _CVC_FIRST):02d}"
+
+
+def kvasir_seg(root: Path) -> Dataset | None:
+    """Kvasir-SEG: ``images/`` + ``masks/`` (JPEG masks, cut at 127) with its ``kavsir_bboxes.json``, or the copy
+    whose stems begin with tr, va, te."""
+    if not (root / "images").is_dir() or not (root / "masks").is_dir():
+        return None
+    original = any((root / name).is_file() for name in ("kavsir_bboxes.json", "kvasir_bboxes.json"))
+    images = find_images(root / "images")
+    copy = bool(images) and all(s[:2] in ("tr", "va", "te") and s[2:].isdigit() for s in images)
+    if not original and not copy:
+        return None
+    terms = "research and educational use; other use needs written permission; cite Jha 2020"
+    pairs = pair_up(images, find_images(root / "masks"), root=root)
+    return Dataset("kvasir_seg", root, pairs, terms, "colonoscopy", _lists(root), threshold_masks=original)
+
+
+_ISIC_INPUTS = ("ISIC2018_Task1-2_Training_Input", "ISIC-2017_Training_Data")
+_ISIC_TRUTHS = ("ISIC2018_Task1_Training_GroundTruth", "ISIC-2017_Training_Part1_GroundTruth")
+
+
+def isic(root: Path) -> Dataset | None:
+    """ISIC task 1: the download's input and ground-truth folders, or the 256×256 copy."""
+    for inputs, truths in zip(_ISIC_INPUTS, _ISIC_TRUTHS, strict=True):
+        if (root / inputs).is_dir() and (root / truths).is_dir():
+            images = {s: p for s, p in find_images(root / inputs).items() if not s.endswith("_superpixels")}
+            masks = {s.removesuffix("_segmentation"): p for s, p in find_images(root / truths).items()}
+            return _isic(root, images, masks)
+    if not (root / "images").is_dir() or not (root / "masks").is_dir():
+        return None
+    images = find_images(root / "images")
+    if not images or not all(stem.startswith("ISIC_") for stem in images):
+        return None
+    return _isic(root, images, find_images(root / "masks"))
+
+
+def _isic(root: Path, images: dict[str, Path], masks: dict[str, Path]) -> Dataset:
+    terms = "CC-0; cite Codella 2017"
+    return Dataset("isic", root, pair_up(images, masks, root=root), terms, "dermoscopy", _lists(root))
+
+
+def lung_slices(root: Path) -> Dataset | None:
+    """Lung CT slices: ``2d_images/`` + ``2d_masks/`` (tif), or a copy whose stems are PATIENT_zNN."""
+    if (root / "2d_images").is_dir() and (root / "2d_masks").is_dir():
+        images, masks = find_images(root / "2d_images"), find_images(root / "2d_masks")
+        groups = {stem: stem.split("_")[1] if stem.count("_") > 1 else stem for stem in images}
+    elif (root / "images").is_dir() and (root / "masks").is_dir():
+        images, masks = find_images(root / "images"), find_images(root / "masks")
+        if not images or not all("_z" in s and s.rsplit("_z", 1)[1].isdigit() for s in images):
+            return None
+        groups = {stem: stem.rsplit("_z", 1)[0] for stem in images}
+    else:
+        return None
+    terms = "no licence stated; internal use only"
+    return Dataset("lung_ct", root, pair_up(images, masks, groups, root=root), terms, "ct", _lists(root))
+
+
+def folder(root: Path) -> Dataset | None:
+    """Anyone's own: ``images/`` + ``masks/`` of equal stems; optional ``train.txt``, ``val.txt``, ``test.txt`` and
+    ``groups.csv`` (stem,group: who belongs together, such as frames of one patient)."""
+    if not (root / "images").is_dir() or not (root / "masks").is_dir():
+        return None
+    groups = read_groups(root / "groups.csv") if (root / "groups.csv").is_file() else {}
+    pairs: tuple[Pair, ...] = pair_up(find_images(root / "images"), find_images(root / "masks"), groups, root=root)
+    if groups and any(pair.group is None for pair in pairs):
+        stem = next(pair.stem for pair in pairs if pair.group is None)
+        raise DataError(f"{root / 'groups.csv'}: has no group for {stem}; list every stem")
+    name = "".join(c if c.isalnum() else "_" for c in root.resolve().name.lower()) or "folder"
+    return Dataset(name, root, pairs, "the owner's", lists=_lists(root))
+
+
+def read_groups(file: Path) -> dict[str, str]:
+    """stem → group of a ``groups.csv`` with the columns stem,group.
+
+    Raises:
+        DataError: unreadable or without these columns.
+    """
+    try:
+        with file.open(encoding="utf-8", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        return {row["stem"]: row["group"] for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+        raise DataError(f"{file}: cannot be read; it wants a first line stem,group and a line per image") from error
+
+
+LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (cvc_clinicdb, kvasir_seg, isic, lung_slices, folder)

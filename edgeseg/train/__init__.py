@@ -1,0 +1,1 @@
+"""Recipe + labelled frames → a run (weights, manifest, curves)."""

@@ -1,0 +1,63 @@
+"""Weights in safetensors, checkpoints for resuming, and nothing pickled from outside.
+
+``last.ckpt`` exists only to resume: it is torch's format, written atomically and read with
+``weights_only=True``. What others get is ``weights.safetensors`` with its hash in the manifest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor, nn
+
+from edgeseg.atomic import atomic_path
+from edgeseg.errors import InputError, ModelError
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint file through a temporary name, an fsync and a rename."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        with atomic_path(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        try:
+            out: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
+            raise InputError(f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})") from error
+        except Exception as error:
+            if type(error).__name__ != "UnpicklingError":
+                raise
+            raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error
+        return out
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def weights_bytes(net: nn.Module) -> bytes:
+    """The weights as a safetensors file; the same weights give the same bytes."""
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in net.state_dict().items()}
+    return safetensors.torch.save(state)
+
+
+def load_weights(net: nn.Module, data: bytes, where: str) -> None:
+    """Loads a safetensors file into a network.
+
+    Raises:
+        ModelError: no safetensors, or weights of another network.
+    """
+    try:
+        state: dict[str, Tensor] = safetensors.torch.load(data)
+        net.load_state_dict(state)
+    except safetensors.SafetensorError as error:
+        raise ModelError(f"{where}: is no safetensors file ({first_line(error)})") from error
+    except RuntimeError as error:
+        raise ModelError(f"{where}: holds the weights of another network ({first_line(error)})") from error

@@ -1,0 +1,96 @@
+"""Labelled frames as training sees them: fitted once by ``edgeseg/fit.py``, kept as uint8, augmented on the way out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from monai.data import CacheDataset, set_track_meta
+from monai.transforms import Compose, Transform
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from edgeseg import fit
+from edgeseg.data import augmentation
+from edgeseg.data.dataset import Pair, read_pair
+
+if TYPE_CHECKING:
+    from edgeseg.manifest import Frame
+    from edgeseg.train.recipe import Augmentation
+
+set_track_meta(False)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A pair and how its mask is read."""
+
+    pair: Pair
+    threshold: bool
+
+
+class FitPair(Transform):
+    """Reads a pair and fits both: frame uint8 [h, w, 3], mask uint8 {0, 1} [h, w]."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+
+    def __call__(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        image, mask = read_pair(item.pair, threshold=item.threshold)
+        return fit_pair(image, mask, self.frame)
+
+
+def fit_pair(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], frame: Frame
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Fits frame and mask alike; the mask's edge is cut at one half."""
+    box = fit.content_box(image, frame.fit.content_level) if frame.fit.region == "content" else None
+    placement = fit.place(*image.shape[:2], frame, box)
+    fitted = fit.fit(image, placement, frame.fit.pad_value)
+    return fitted, (fit.fit(mask * np.uint8(255), placement, 0) > 127).astype(np.uint8)
+
+
+class Frames(Dataset[tuple[Tensor, Tensor]]):
+    """Fitted frames in memory; sample i of an epoch is augmented by a draw from (seed, epoch, i) alone,
+
+    so that a resumed training sees what an unbroken one would have seen.
+    """
+
+    def __init__(
+        self, items: Sequence[Item], frame: Frame, settings: Augmentation | None = None, seed: int = 0
+    ) -> None:
+        show = sys.stderr.isatty()
+        self.cache = CacheDataset(list(items), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
+        self.names = [item.pair.stem for item in items]
+        self.seed, self.epoch = seed, 0
+        self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        frame, mask = self.cache[index]
+        if self.transform.transforms:
+            frame, mask = self._augment(frame, mask, index)
+        return torch.from_numpy(frame), torch.from_numpy(mask)
+
+    def _augment(self, frame: Any, mask: Any, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        draw = np.random.SeedSequence((self.seed, self.epoch, index)).generate_state(1)[0]
+        self.transform.set_random_state(seed=int(draw))
+        sample = {"frame": frame.transpose(2, 0, 1).astype(np.float32), "mask": mask[None].astype(np.float32)}
+        out = self.transform(sample)
+        image = np.clip(np.asarray(out["frame"]) + 0.5, 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(image.transpose(1, 2, 0)), (np.asarray(out["mask"])[0] > 0.5).astype(np.uint8)
+
+    def loader(self, batch: int, epoch: int, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
+        """The batches of an epoch, in an order drawn from (seed, epoch) alone."""
+        self.epoch = epoch
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        # Augmentation runs beside the training step; without it a second process would only cost.
+        workers = 1 if self.transform.transforms else 0
+        return DataLoader(self, batch, shuffle=shuffle, generator=generator, num_workers=workers, drop_last=shuffle)

@@ -1,0 +1,58 @@
+"""Losses by name, on logits without the background channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from monai.losses import DiceCELoss, DiceFocalLoss
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def build(name: str, positive_weight: float = 1.0) -> Loss:
+    """A loss of logits float [B, classes − 1, h, w] and class indexes [B, h, w].
+
+    Args:
+        name: "ce" (cross-entropy), "dice_ce" or "dice_focal" (MONAI's, equal parts).
+        positive_weight: weight of target pixels against background in cross-entropy.
+    """
+
+    def ce(logits: Tensor, truth: Tensor) -> Tensor:
+        if logits.shape[1] == 1:
+            weight = torch.tensor(positive_weight)
+            return F.binary_cross_entropy_with_logits(logits[:, 0], truth.float(), pos_weight=weight)
+        weights = torch.full((logits.shape[1] + 1,), positive_weight)
+        weights[0] = 1.0
+        return F.cross_entropy(_with_background(logits), truth.long(), weight=weights)
+
+    if name == "ce":
+        return ce
+    made: dict[tuple[str, bool], torch.nn.Module] = {}
+
+    def mixed(logits: Tensor, truth: Tensor) -> Tensor:
+        single = logits.shape[1] == 1
+        if (name, single) not in made:
+            made[name, single] = _monai(name, single, positive_weight)
+        if single:
+            out: Tensor = made[name, single](logits, truth[:, None].float())
+        else:
+            out = made[name, single](_with_background(logits), truth[:, None])
+        return out
+
+    return mixed
+
+
+def _monai(name: str, single: bool, weight: float) -> torch.nn.Module:
+    kind = {"sigmoid": True} if single else {"softmax": True, "to_onehot_y": True}
+    # Dice over the whole batch: a frame without target would otherwise pull towards nothing anywhere.
+    if name == "dice_ce":
+        return DiceCELoss(**kind, batch=True, weight=torch.tensor(weight) if single else None)
+    return DiceFocalLoss(**kind, batch=True, gamma=2.0)
+
+
+def _with_background(logits: Tensor) -> Tensor:
+    """The implicit background logit of 0 in front, as :func:`edgeseg.nets.frame.activate` has it."""
+    return torch.cat([torch.zeros_like(logits[:, :1]), logits], 1)

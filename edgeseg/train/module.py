@@ -1,0 +1,75 @@
+"""The Lightning module: one training step, one validation step, the optimiser."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+from torchmetrics.classification import BinaryJaccardIndex
+
+from edgeseg.metrics import count
+from edgeseg.nets.frame import FrameNet
+from edgeseg.train import losses
+from edgeseg.train.recipe import Optimise
+
+
+class Segmenter(lightning.LightningModule):
+    """Trains a :class:`FrameNet` on uint8 frames [B, h, w, 3] and class indexes [B, h, w]."""
+
+    def __init__(self, net: FrameNet, settings: Optimise, steps: int) -> None:
+        super().__init__()
+        self.net = net
+        self.settings, self.steps = settings, steps
+        self.loss = losses.build(settings.loss, settings.positive_weight)
+        self.val_loss, self.val_dice = MeanMetric(), MeanMetric()
+        self.val_iou = BinaryJaccardIndex()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        frames, truth = batch
+        loss = self.loss(self.net.logits(frames).float(), truth)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        frames, truth = batch
+        logits = self.net.logits(frames).float()
+        self.val_loss.update(self.loss(logits, truth))
+        predicted = classes(logits)
+        self.val_iou.update((predicted > 0).int(), (truth > 0).int())
+        for one, target in zip(predicted, truth, strict=True):
+            figures = count(_mask(one), _mask(target)).figures()
+            self.val_dice.update(figures["dice"])
+        self.log_dict({"val_loss": self.val_loss, "val_dice": self.val_dice, "val_iou": self.val_iou}, prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        s = self.settings
+        kind = torch.optim.AdamW if s.optimizer == "adamw" else torch.optim.Adam
+        optimizer = kind(self.net.parameters(), lr=s.lr, betas=(s.betas[0], s.betas[1]), weight_decay=s.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def rate(self, step: int) -> float:
+        """Share of the learning rate at a step; "poly" is (1 − t)^0.9."""
+        warm = min(1.0, (step + 1) / self.settings.warmup_steps) if self.settings.warmup_steps else 1.0
+        done = min(1.0, step / max(1, self.steps))
+        match self.settings.schedule:
+            case "poly":
+                return float(warm * (1 - done) ** 0.9)
+            case "cosine":
+                return warm * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+        return warm
+
+
+def classes(logits: Tensor) -> Tensor:
+    """Class index [B, h, w] at threshold one half (one class) or by the largest logit."""
+    best = logits.max(1)
+    return torch.where(best.values > 0, best.indices + 1, 0)
+
+
+def _mask(classes: Tensor) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return np.asarray(classes.cpu().numpy() > 0)

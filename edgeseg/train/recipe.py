@@ -1,0 +1,113 @@
+"""Training recipes: TOML files beside this module (``recipes/``) or a path of one's own."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgeseg.errors import InputError, UsageError
+from edgeseg.manifest import Class, Fit, Name, Pixels, Terms, Use, first_error
+
+FOLDER = Path(__file__).parent / "recipes"
+
+
+class Part(BaseModel):
+    """Unknown keys are refused: a misspelt setting must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Network(Part):
+    name: str
+    options: dict[str, str | int | float | bool] = {}
+
+
+class Input(Part):
+    """Network input and its normalisation, B, G, R of values 0 to 1."""
+
+    height: Pixels
+    width: Pixels
+    fit: Fit
+    mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.5, 0.5, 0.5]
+    std: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.25, 0.25, 0.25]
+
+
+class Optimise(Part):
+    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    optimizer: Literal["adam", "adamw"] = "adam"
+    lr: float
+    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.999]
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "poly", "cosine"] = "constant"
+    warmup_steps: int = 0
+    loss: Literal["ce", "dice_ce", "dice_focal"] = "ce"
+    positive_weight: float = 1.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    keep: Literal["last", "best"] = "best"
+    val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+
+
+class Augmentation(Part):
+    """Each 0 is off. Angles in degrees, the others as shares; see :mod:`edgeseg.data.augmentation`."""
+
+    flip: bool = False
+    rotate: float = 0.0
+    zoom_out: float = 0.0
+    zoom_in: float = 0.0
+    stretch: float = 0.0
+    shift: float = 0.0
+    gain: float = 0.0
+    colour: float = 0.0
+    gamma: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    border: float = 0.0
+    highlights: float = 0.0
+    cutout: float = 0.0
+
+
+class Recipe(Part):
+    """One training, whole."""
+
+    name: Name
+    description: str
+    modality: Literal["colonoscopy", "dermoscopy", "fundus", "ct", "other"]
+    network: Network
+    classes: list[Class]
+    input: Input
+    train: Optimise
+    augmentation: Augmentation = Augmentation()
+    terms: Terms
+    use: Use
+
+
+def names() -> list[str]:
+    """The shipped recipes."""
+    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> tuple[Recipe, str]:
+    """A recipe by shipped name or path, and the SHA-256 of its file.
+
+    Raises:
+        UsageError: no such recipe.
+        InputError: the file is no recipe.
+    """
+    file = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not file.is_file():
+        raise UsageError(f"no recipe {name!r}; shipped are {', '.join(names())}, or give the path of a .toml file")
+    data = file.read_bytes()
+    try:
+        recipe = Recipe.model_validate(tomllib.loads(data.decode("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: is not TOML ({error})") from error
+    except ValidationError as error:
+        raise InputError(f"{file}: {first_error(error)}") from error
+    return recipe, hashlib.sha256(data).hexdigest()

@@ -1,0 +1,86 @@
+"""What a training keeps of itself: the history of its figures and the weights it will hand over.
+
+Both travel in ``last.ckpt``, one file written at once, so no moment of a kill leaves them apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from edgeseg.atomic import atomic_write
+from edgeseg.errors import InputError, UsageError
+from edgeseg.train.module import Segmenter
+
+
+class Recorder(Callback):
+    """Writes ``metrics.csv`` after each epoch and holds the kept epoch's weights.
+
+    Must stand before a weight-averaging callback: it then sees the averaged weights that were validated.
+
+    Args:
+        folder: the run.
+        identity: what must be equal for a resume: recipe, seed, frames, …
+        keep: "last" or "best".
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, str], keep: str) -> None:
+        self.folder, self.identity, self.keep = folder, identity, keep
+        self.rows: list[dict[str, float]] = []
+        self.epoch = -1
+        self.best = -1.0
+        self.weights: dict[str, Tensor] = {}
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not isinstance(pl_module, Segmenter):
+            raise TypeError(type(pl_module))
+        dice = float(pl_module.val_dice.compute())
+        row = {"val_loss": pl_module.val_loss, "val_dice": pl_module.val_dice, "val_iou": pl_module.val_iou}
+        figures = {name: round(float(metric.compute()), 6) for name, metric in row.items()}
+        self.rows.append({"epoch": trainer.current_epoch, **figures})
+        if not torch.isfinite(torch.tensor(figures["val_loss"])):
+            raise InputError(
+                f"the loss became {figures['val_loss']} in epoch {trainer.current_epoch}; lower lr in the recipe"
+            )
+        if self.keep == "last" or dice > self.best:
+            self.best, self.epoch = dice, trainer.current_epoch
+            self.weights = {name: value.detach().cpu().clone() for name, value in pl_module.net.state_dict().items()}
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.rows[-1]["train_loss"] = round(float(trainer.callback_metrics["train_loss"]), 6)
+        if trainer.is_global_zero:
+            atomic_write(self.folder / "metrics.csv", self.table())
+
+    def table(self) -> str:
+        """The history as CSV."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["epoch", "train_loss", "val_loss", "val_dice", "val_iou"])
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "identity": self.identity,
+            "rows": self.rows,
+            "epoch": self.epoch,
+            "best": self.best,
+            "weights": self.weights,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for key, value in self.identity.items():
+            if state_dict["identity"].get(key) != value:
+                raise UsageError(
+                    f"{self.folder}: cannot resume, its {key} was {state_dict['identity'].get(key)} and is now {value}; "
+                    "give the same command as before, or another --out"
+                )
+        self.rows, self.epoch = state_dict["rows"], state_dict["epoch"]
+        self.best, self.weights = state_dict["best"], state_dict["weights"]

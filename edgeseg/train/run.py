@@ -1,0 +1,236 @@
+"""`edgeseg train`: data sets + recipe → a run folder that every later stage can read."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from edgeseg import atomic
+from edgeseg.data.dataset import Dataset
+from edgeseg.data.layouts import open_dataset
+from edgeseg.data.splits import Splits, list_sha256, resolve
+from edgeseg.errors import UsageError
+from edgeseg.manifest import Frame, sha256
+from edgeseg.nets import build
+from edgeseg.nets.frame import FrameNet
+from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
+from edgeseg.train.frames import Frames, Item
+from edgeseg.train.module import Segmenter
+from edgeseg.train.recipe import Recipe
+from edgeseg.train.recorder import Recorder
+from edgeseg.train.write import write_run
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set, how it was split, and the hash of its files."""
+
+    dataset: Dataset
+    splits: Splits
+    listing_sha256: str
+
+    def items(self, split: str) -> list[Item]:
+        return [Item(pair, self.dataset.threshold_masks) for pair in self.dataset.subset(self.splits.of(split))]
+
+
+def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: float) -> list[Source]:
+    """Opens and splits every data set.
+
+    Raises:
+        DataError: any of them is not what it should be.
+    """
+    out = []
+    for root in data:
+        dataset = open_dataset(root)
+        splits = resolve(dataset, seed, train_list=split, val_fraction=val_fraction)
+        out.append(Source(dataset, splits, dataset.listing_sha256()))
+    return out
+
+
+def frame_of(recipe: Recipe) -> Frame:
+    return Frame(height=recipe.input.height, width=recipe.input.width, fit=recipe.input.fit)
+
+
+def make_net(recipe: Recipe) -> FrameNet:
+    """The recipe's network with fresh weights, channels last (faster on CPUs and tensor cores)."""
+    net = build(recipe.network.name, len(recipe.classes) - 1, recipe.network.options)
+    return FrameNet(net, recipe.input.mean, recipe.input.std).to(memory_format=torch.channels_last)
+
+
+def train(
+    recipe: Recipe,
+    recipe_sha256: str,
+    data: list[Path],
+    out: Path,
+    *,
+    seed: int = 0,
+    split: Path | None = None,
+    resume: bool = False,
+    devices: int = 1,
+    start_from: bytes | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Trains and writes the run.
+
+    Args:
+        recipe: with any overrides already in it.
+        recipe_sha256: of its file.
+        data: folders of data sets.
+        out: the run folder; must not exist unless ``resume``.
+        seed: of splits, weights, order and augmentation.
+        split: a file of stems that replaces the sets' training part.
+        resume: go on from ``last.ckpt`` if there is one.
+        devices: processes (CPU) or GPUs; more than one uses DDP.
+        start_from: weights to begin with, as safetensors.
+        quiet: no progress bar.
+
+    Returns:
+        ``out``.
+
+    Raises:
+        UsageError: ``out`` exists, or a resume with other settings.
+        DataError: wrong data.
+        OutputError: the disk.
+    """
+    if out.exists() and not resume and any(out.iterdir()):
+        raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
+    atomic.check_writable(out / "manifest.json")
+    with atomic.writer_lock(out), _quiet():
+        sources = open_sources(data, seed, split, recipe.train.val_fraction)
+        _write_splits(out, sources)
+        lightning.seed_everything(seed, verbose=False)
+        net = make_net(recipe)
+        if start_from is not None:
+            load_weights(net, start_from, "--from")
+        frame = frame_of(recipe)
+        train_set = Frames([i for s in sources for i in s.items("train")], frame, recipe.augmentation, seed)
+        val_set = Frames([i for s in sources for i in s.items("val")], frame)
+        recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
+        _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
+        net.load_state_dict(recorder.weights)
+        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set)
+    return out
+
+
+def _fit(
+    recipe: Recipe,
+    net: FrameNet,
+    train_set: Frames,
+    val_set: Frames,
+    recorder: Recorder,
+    out: Path,
+    *,
+    resume: bool,
+    devices: int,
+    quiet: bool,
+) -> None:
+    settings = recipe.train
+    steps = settings.epochs * max(1, len(train_set) // settings.batch)
+    module = Segmenter(net, settings, steps)
+    callbacks: list[Callback] = [recorder]
+    if settings.ema:
+        callbacks.append(EMAWeightAveraging(decay=settings.ema))
+    callbacks.append(ModelCheckpoint(out, filename="last", save_top_k=1, monitor=None, enable_version_counter=False))
+    show = sys.stderr.isatty() and not quiet
+    if show:
+        callbacks.append(RichProgressBar())
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=precision(),
+        max_epochs=settings.epochs,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        plugins=[AtomicCheckpointIO()],
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        enable_progress_bar=show,
+        enable_model_summary=False,
+        log_every_n_steps=50,
+    )
+    checkpoint = out / "last.ckpt"
+    loaders = _Loaders(train_set, val_set, settings.batch)
+    path = checkpoint if resume and checkpoint.is_file() else None
+    try:
+        trainer.fit(module, datamodule=loaders, ckpt_path=path, weights_only=True)
+    except SystemExit as error:  # Lightning turns Ctrl-C into an exit of its own
+        raise KeyboardInterrupt from error
+
+
+class _Loaders(lightning.LightningDataModule):
+    """Rebuilt each epoch, so that an epoch's order and augmentation depend on its number alone."""
+
+    def __init__(self, train_set: Frames, val_set: Frames, batch: int) -> None:
+        super().__init__()
+        self.train_set, self.val_set, self.batch = train_set, val_set, batch
+
+    def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        return self.train_set.loader(self.batch, epoch, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+        return self.val_set.loader(8, 0, shuffle=False)
+
+
+def precision() -> str:
+    """bf16 where the processor multiplies in it (about twice as fast); else fp32."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    features = torch.backends.cpu.get_cpu_capability()
+    return "bf16-mixed" if "AVX512" in features and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "32-true"
+
+
+def _identity(recipe: Recipe, seed: int, sources: list[Source]) -> dict[str, str]:
+    """What must be equal for a resume, named as the user would name it."""
+    return {
+        "recipe": sha256(recipe.model_dump_json().encode())[:12],
+        "--seed": str(seed),
+        "--data": ",".join(source.listing_sha256[:12] for source in sources),
+        "training frames": ",".join(list_sha256(source.splits.train)[:12] for source in sources),
+    }
+
+
+def _write_splits(out: Path, sources: list[Source]) -> None:
+    for source in sources:
+        for name in ("train", "val", "test"):
+            stems = source.splits.of(name)
+            if stems:
+                atomic.atomic_write(out / "splits" / f"{source.dataset.name}.{name}.txt", "\n".join(stems) + "\n")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's banners and advice are for its own users; ours get progress and errors."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def versions(names: tuple[str, ...] = ("torch", "lightning", "monai", "numpy", "opencv-python-headless")) -> dict[str, str]:
+    """Installed versions of what shaped the weights."""
+    out = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            out[name] = importlib.metadata.version(name)
+    return out

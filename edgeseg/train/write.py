@@ -1,0 +1,167 @@
+"""The run folder: weights, manifest, curves and a contact sheet."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import edgeseg
+from edgeseg import manifest as mf
+from edgeseg.atomic import atomic_write
+from edgeseg.nets.count import cost
+from edgeseg.train import pictures
+from edgeseg.train.checkpoint import weights_bytes
+
+if TYPE_CHECKING:
+    from edgeseg.nets.frame import FrameNet
+    from edgeseg.train.frames import Frames
+    from edgeseg.train.recipe import Recipe
+    from edgeseg.train.recorder import Recorder
+    from edgeseg.train.run import Source
+
+# Population stability index at which a stream's grey histogram is called drifted: the usual rule of thumb.
+PSI_WARN = 0.2
+
+
+def write_run(
+    out: Path,
+    recipe: Recipe,
+    recipe_sha256: str,
+    seed: int,
+    net: FrameNet,
+    recorder: Recorder,
+    sources: list[Source],
+    train_set: Frames,
+    val_set: Frames,
+) -> None:
+    """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
+    weights = weights_bytes(net)
+    atomic_write(out / "weights.safetensors", weights)
+    pictures.curves(recorder.rows, out / "curves.png")
+    pictures.predictions(net, val_set, recipe, out / "predictions.png")
+    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights)
+    write_manifest(out, manifest)
+
+
+def write_manifest(folder: Path, manifest: mf.Manifest) -> None:
+    """manifest.json and, after it, manifest.sha256 (so that ``sha256sum -c manifest.sha256`` works)."""
+    data = mf.dump(manifest)
+    atomic_write(folder / "manifest.json", data)
+    atomic_write(folder / "manifest.sha256", f"{mf.sha256(data)}  manifest.json\n")
+
+
+def run_manifest(
+    out: Path,
+    recipe: Recipe,
+    recipe_sha256: str,
+    seed: int,
+    net: FrameNet,
+    recorder: Recorder,
+    sources: list[Source],
+    train_set: Frames,
+    weights: bytes,
+) -> mf.Manifest:
+    """What the run says about itself; `export` copies it unchanged into bundles."""
+    from edgeseg.train.run import frame_of, versions
+
+    height, width = recipe.input.height, recipe.input.width
+    counted = cost(net.net, height, width)
+    commit, dirty = git_state()
+    training = mf.Training(
+        recipe=recipe.name,
+        recipe_sha256=recipe_sha256,
+        seed=seed,
+        epochs=recipe.train.epochs,
+        epoch=recorder.epoch,
+        commit=commit,
+        dirty=dirty,
+        weights_sha256=mf.sha256(weights),
+        parameters=counted.parameters,
+        gmac=round(counted.gmac, 6),
+        versions=[mf.Version(name=name, version=version) for name, version in versions().items()],
+        data=[mf.DataUse(name=s.dataset.name, listing_sha256=s.listing_sha256, terms=s.dataset.terms) for s in sources],
+        splits=[split for source in sources for split in _splits(source)],
+    )
+    return mf.Manifest(
+        kind="run",
+        name=run_name(out, recipe),
+        created=mf.now(),
+        writer=f"edgeseg {edgeseg.__version__}",
+        task=mf.Task(kind="segmentation", modality=recipe.modality, network=recipe.network.name),
+        classes=recipe.classes,
+        frame=frame_of(recipe),
+        output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width),
+        training=training,
+        input_statistics=input_statistics(train_set),
+        terms=recipe.terms,
+        use=recipe.use,
+        documents=[
+            mf.Document(role="weights", file="weights.safetensors", size=len(weights), sha256=mf.sha256(weights))
+        ],
+    )
+
+
+def run_name(out: Path, recipe: Recipe) -> str:
+    """The run folder's name where it is a legal one, else the recipe's."""
+    name = out.resolve().name.lower().replace("_", "-")
+    legal = 0 < len(name) <= 64 and all(c.isascii() and (c.isalnum() or c == "-") for c in name)
+    return name if legal else recipe.name
+
+
+def _splits(source: Source) -> list[mf.SplitUse]:
+    from edgeseg.data.splits import list_sha256
+
+    return [
+        mf.SplitUse(
+            data=source.dataset.name,
+            split=name,
+            images=len(source.splits.of(name)),
+            list_sha256=list_sha256(source.splits.of(name)),
+        )
+        for name in ("train", "val", "test")
+        if source.splits.of(name)
+    ]
+
+
+def input_statistics(frames: Frames) -> mf.InputStatistics:
+    """Grey levels of the fitted training frames, unaugmented, for drift."""
+    means, deviations = np.zeros((len(frames), 3)), np.zeros((len(frames), 3))
+    histogram = np.zeros(16)
+    for index in range(len(frames)):
+        frame, _ = frames.cache[index]
+        means[index], deviations[index] = frame.mean((0, 1)), frame.std((0, 1))
+        grey = frame.astype(np.uint16).sum(2) // 3
+        histogram += np.bincount((grey // 16).ravel(), minlength=16) / grey.size
+    return mf.InputStatistics(
+        split="train",
+        frames=len(frames),
+        mean=_rounded(means.mean(0)),
+        mean_sd=_rounded(means.std(0)),
+        std=_rounded(deviations.mean(0)),
+        std_sd=_rounded(deviations.std(0)),
+        histogram=_rounded(histogram / len(frames), 6),
+        psi_warn=PSI_WARN,
+    )
+
+
+def _rounded(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], digits: int = 3) -> list[float]:
+    return [round(float(value), digits) for value in values]
+
+
+def git_state() -> tuple[str, bool]:
+    """Commit of the checkout that edgeseg runs from and whether it is dirty; "none" where installed from a wheel."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return "none", False
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        return commit or "none", bool(_git(root, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return "none", False
+
+
+def _git(root: Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout.strip()
