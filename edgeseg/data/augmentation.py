@@ -39,6 +39,8 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
     both = ("frame", "mask")
     modes = {"mode": ("bilinear", "nearest"), "padding_mode": "zeros"}
     steps: list[Any] = []
+    if settings.negative:
+        steps.append(RandNegative(settings.negative))
     if settings.flip:
         steps += [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in (0, 1)]
     if settings.rotate or settings.shift or settings.stretch:
@@ -83,6 +85,35 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
     return Compose(steps)
 
 
+class RandNegative(Randomizable, MapTransform):
+    """The largest part beside the target, enlarged to the whole frame: mucosa without anything to find.
+
+    Training frames nearly all show a target, live video mostly none.
+    """
+
+    def __init__(self, prob: float) -> None:
+        super().__init__(("frame", "mask"))
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        if self.R.uniform() >= self.prob:
+            return out
+        frame, mask = np.asarray(out["frame"], np.float32), np.asarray(out["mask"], np.float32)
+        height, width = mask.shape[1:]
+        left, top, across, down = cv2.boundingRect((mask[0] > 0).astype(np.uint8))
+        parts = [(0, 0, left, height), (left + across, 0, width, height)]
+        parts += [(0, 0, width, top), (0, top + down, width, height)]
+        x0, y0, x1, y1 = max(parts, key=lambda part: (part[2] - part[0]) * (part[3] - part[1]))
+        # Under a third of a side there is too little left to look like a frame.
+        if across == 0 or (x1 - x0) * 3 < width or (y1 - y0) * 3 < height:
+            return out
+        part = np.ascontiguousarray(frame[:, y0:y1, x0:x1].transpose(1, 2, 0))
+        out["frame"] = cv2.resize(part, (width, height)).transpose(2, 0, 1)
+        out["mask"] = np.zeros_like(mask)
+        return out
+
+
 class RandColour(Randomizable, MapTransform):
     """Gain of the whole frame, gains of single channels, and a pull towards grey, as lamps and cameras differ.
 
@@ -121,7 +152,7 @@ class RandHighlights(Randomizable, MapTransform):
         glare = np.zeros((height, width), np.float32)
         for _ in range(self.R.randint(2, 16)):
             centre = (int(self.R.randint(width)), int(self.R.randint(height)))
-            axes = (int(self.R.randint(1, 9)), int(self.R.randint(1, 9)))
+            axes = (int(self.R.randint(1, 6)), int(self.R.randint(1, 6)))
             cv2.ellipse(glare, centre, axes, float(self.R.uniform(0, 180)), 0, 360, 1.0, -1)
         glare = cv2.GaussianBlur(glare, (0, 0), 1.0)
         out["frame"] = frame + glare * (255 - frame)

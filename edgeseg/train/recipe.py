@@ -71,6 +71,7 @@ class Augmentation(Part):
     border: float = 0.0
     highlights: float = 0.0
     cutout: float = 0.0
+    negative: float = 0.0
 
 
 class Recipe(Part):
