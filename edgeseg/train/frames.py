@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from edgeseg import fit
 from edgeseg.data import augmentation
+from edgeseg.data import patches as patching
 from edgeseg.data.dataset import Pair, read_pair
 
 if TYPE_CHECKING:
@@ -62,19 +63,34 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, items: Sequence[Item], frame: Frame, settings: Augmentation | None = None, seed: int = 0
+        self,
+        items: Sequence[Item],
+        frame: Frame,
+        settings: Augmentation | None = None,
+        seed: int = 0,
+        *,
+        patch: int = 0,
+        patches: int = 1,
     ) -> None:
         show = sys.stderr.isatty()
         self.cache = CacheDataset(list(items), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
         self.names = [item.pair.stem for item in items]
         self.seed, self.epoch = seed, 0
-        self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
+        self.patch, self.patches, self.settings, self.level = patch, patches, settings, frame.fit.content_level
+        if settings and patch:  # the geometry is then the patch's
+            still = {"flip": False, "rotate": 0.0, "stretch": 0.0, "shift": 0.0, "zoom_in": 0.0, "zoom_out": 0.0}
+            self.transform = augmentation.build(settings.model_copy(update=still), patch, patch)
+        else:
+            self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.names) * self.patches
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        frame, mask = self.cache[index]
+        frame, mask = self.cache[index // self.patches]
+        if self.patch and self.settings:
+            rng = np.random.default_rng((self.seed, self.epoch, index, self.patch))
+            frame, mask = patching.draw(frame, mask, self.patch, self.settings, self.level, rng)
         if self.transform.transforms:
             frame, mask = self._augment(frame, mask, index)
         return torch.from_numpy(frame), torch.from_numpy(mask)
@@ -92,5 +108,5 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         self.epoch = epoch
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         # Augmentation runs beside the training step; without it a second process would only cost.
-        workers = 1 if self.transform.transforms else 0
+        workers = 1 if self.transform.transforms or self.patch else 0
         return DataLoader(self, batch, shuffle=shuffle, generator=generator, num_workers=workers, drop_last=shuffle)

@@ -37,7 +37,8 @@ class Input(Part):
 
 
 class Optimise(Part):
-    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames."""
+    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``patch``: side of the squares that
+    are drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch."""
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
@@ -52,6 +53,8 @@ class Optimise(Part):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     keep: Literal["last", "best"] = "best"
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    patch: Annotated[int, Field(ge=0)] = 0
+    patches: Annotated[int, Field(ge=1)] = 1
 
 
 class Augmentation(Part):

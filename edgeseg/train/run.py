@@ -115,7 +115,14 @@ def train(
         if start_from is not None:
             load_weights(net, start_from, "--from")
         frame = frame_of(recipe)
-        train_set = Frames([i for s in sources for i in s.items("train")], frame, recipe.augmentation, seed)
+        train_set = Frames(
+            [i for s in sources for i in s.items("train")],
+            frame,
+            recipe.augmentation,
+            seed,
+            patch=recipe.train.patch,
+            patches=recipe.train.patches,
+        )
         val_set = Frames([i for s in sources for i in s.items("val")], frame)
         recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
         _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
@@ -227,7 +234,9 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def versions(names: tuple[str, ...] = ("torch", "lightning", "monai", "numpy", "opencv-python-headless")) -> dict[str, str]:
+def versions(
+    names: tuple[str, ...] = ("torch", "lightning", "monai", "numpy", "opencv-python-headless"),
+) -> dict[str, str]:
     """Installed versions of what shaped the weights."""
     out = {}
     for name in names:

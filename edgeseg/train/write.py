@@ -128,21 +128,22 @@ def _splits(source: Source) -> list[mf.SplitUse]:
 
 def input_statistics(frames: Frames) -> mf.InputStatistics:
     """Grey levels of the fitted training frames, unaugmented, for drift."""
-    means, deviations = np.zeros((len(frames), 3)), np.zeros((len(frames), 3))
+    number = len(frames.names)
+    means, deviations = np.zeros((number, 3)), np.zeros((number, 3))
     histogram = np.zeros(16)
-    for index in range(len(frames)):
+    for index in range(number):
         frame, _ = frames.cache[index]
         means[index], deviations[index] = frame.mean((0, 1)), frame.std((0, 1))
         grey = frame.astype(np.uint16).sum(2) // 3
         histogram += np.bincount((grey // 16).ravel(), minlength=16) / grey.size
     return mf.InputStatistics(
         split="train",
-        frames=len(frames),
+        frames=number,
         mean=_rounded(means.mean(0)),
         mean_sd=_rounded(means.std(0)),
         std=_rounded(deviations.mean(0)),
         std_sd=_rounded(deviations.std(0)),
-        histogram=_rounded(histogram / len(frames), 6),
+        histogram=_rounded(histogram / number, 6),
         psi_warn=PSI_WARN,
     )
 
