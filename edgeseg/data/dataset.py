@@ -19,13 +19,19 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".g
 
 @dataclass(frozen=True)
 class Pair:
-    """One labelled frame; ``group`` is its sequence or patient where known; ``fov`` its field-of-view mask."""
+    """One labelled frame.
+
+    ``group`` is its sequence or patient where known; ``fov`` its field-of-view mask. ``grey_mask`` says that
+    the source's masks hold grey edge pixels (JPEG, resampling) that are known to be cut at 127; elsewhere a
+    grey mask is an error.
+    """
 
     stem: str
     image: Path
     mask: Path
     group: str | None = None
     fov: Path | None = None
+    grey_mask: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,6 @@ class Dataset:
     """A data set as found on disk.
 
     ``lists`` maps split names ("train", "test", …) to the stems their files list.
-    ``threshold_masks`` says that the source's masks hold grey edge pixels (JPEG, resampling) that
-    its readers are known to cut at 127; elsewhere a grey mask is an error.
     """
 
     name: str
@@ -43,7 +47,6 @@ class Dataset:
     terms: str
     modality: str = "other"
     lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    threshold_masks: bool = False
 
     def subset(self, stems: Iterable[str]) -> list[Pair]:
         """The pairs of these stems, in their order.
@@ -86,7 +89,12 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 
 def pair_up(
-    images: dict[str, Path], masks: dict[str, Path], groups: dict[str, str] | None = None, *, root: Path
+    images: dict[str, Path],
+    masks: dict[str, Path],
+    groups: dict[str, str] | None = None,
+    *,
+    root: Path,
+    grey_masks: bool = False,
 ) -> tuple[Pair, ...]:
     """Pairs frames and masks by stem.
 
@@ -102,7 +110,9 @@ def pair_up(
     if orphans:
         raise DataError(f"{root}: no image for mask {_names([masks[s].name for s in orphans])}; add it or remove the mask")
     groups = groups or {}
-    return tuple(Pair(stem, images[stem], masks[stem], groups.get(stem)) for stem in sorted(images))
+    return tuple(
+        Pair(stem, images[stem], masks[stem], groups.get(stem), grey_mask=grey_masks) for stem in sorted(images)
+    )
 
 
 def read_list(file: Path) -> tuple[str, ...]:
@@ -157,14 +167,14 @@ def read_mask(path: Path, *, threshold: bool = False) -> Image:
     )
 
 
-def read_pair(pair: Pair, *, threshold: bool = False) -> tuple[Image, Image]:
+def read_pair(pair: Pair) -> tuple[Image, Image]:
     """Frame [H, W, 3] and mask {0, 1} [H, W] of one size.
 
     Raises:
         DataError: unreadable, grey values, or sizes that differ.
     """
     frame = read_frame(pair.image)
-    mask = read_mask(pair.mask, threshold=threshold)
+    mask = read_mask(pair.mask, threshold=pair.grey_mask)
     if frame.shape[:2] != mask.shape:
         sizes = f"{frame.shape[1]}x{frame.shape[0]} but its mask {mask.shape[1]}x{mask.shape[0]}"
         raise DataError(f"{pair.image} is {sizes} ({pair.mask.name}); they must have one size")

@@ -55,8 +55,8 @@ def cvc_clinicdb(root: Path) -> Dataset | None:
             raise DataError(f"{root}: {images[stem].name} is not numbered as CVC-ClinicDB's frames are (1 to 612)")
         groups[stem] = cvc_sequence(int(stem))
     terms = "research and education only; (c) Hospital Clinic Barcelona and Computer Vision Center; cite Bernal 2015"
-    pairs = pair_up(images, masks, groups, root=root)
-    return Dataset("cvc_clinicdb", root, pairs, terms, "colonoscopy", _lists(root), threshold_masks=original)
+    pairs = pair_up(images, masks, groups, root=root, grey_masks=original)
+    return Dataset("cvc_clinicdb", root, pairs, terms, "colonoscopy", _lists(root))
 
 
 # Official frame ranges of the 29 sequences (Bernal et al., CMIG 2015): the first frame of each.
@@ -82,8 +82,8 @@ def kvasir_seg(root: Path) -> Dataset | None:
     if not original and not copy:
         return None
     terms = "research and educational use; other use needs written permission; cite Jha 2020"
-    pairs = pair_up(images, find_images(root / "masks"), root=root)
-    return Dataset("kvasir_seg", root, pairs, terms, "colonoscopy", _lists(root), threshold_masks=original)
+    pairs = pair_up(images, find_images(root / "masks"), root=root, grey_masks=original)
+    return Dataset("kvasir_seg", root, pairs, terms, "colonoscopy", _lists(root))
 
 
 _ISIC_INPUTS = ("ISIC2018_Task1-2_Training_Input", "ISIC-2017_Training_Data")

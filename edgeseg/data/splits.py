@@ -8,6 +8,7 @@ of one polyp on both sides would flatter every choice made from them.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,8 @@ def resolve(dataset: Dataset, seed: int, *, train_list: Path | None = None, val_
     """
     part, test = _training_part(dataset, seed, train_list)
     listed = dataset.lists.get("val") if train_list is None else None
-    train, val = (part, listed) if listed is not None else draw(dataset.subset(part), val_fraction, seed)
+    pairs = dataset.subset(part)
+    train, val = (part, listed) if listed is not None else draw(pairs, math.ceil(val_fraction * len(pairs)), seed)
     splits = Splits(tuple(sorted(train)), tuple(sorted(val)), tuple(sorted(test)))
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
         shared = sorted(set(splits.of(a)) & set(splits.of(b)))
@@ -69,11 +71,11 @@ def _training_part(dataset: Dataset, seed: int, train_list: Path | None) -> tupl
         kept = set(dataset.lists["test"]) | set(dataset.lists.get("val", ()))
         return [pair.stem for pair in dataset.pairs if pair.stem not in kept], dataset.lists["test"]
     pairs = [pair for pair in dataset.pairs if pair.stem not in set(dataset.lists.get("val", ()))]
-    return draw(pairs, TEST_FRACTION, seed)
+    return draw(pairs, math.ceil(TEST_FRACTION * len(pairs)), seed)
 
 
-def draw(pairs: list[Pair], fraction: float, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Draws whole groups until at least ``fraction`` of the frames are taken; (rest, taken), sorted.
+def draw(pairs: list[Pair], count: int, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Draws whole groups until at least ``count`` frames are taken; (rest, taken), sorted.
 
     Frames without a group are groups of one. At least one group stays in the rest.
     """
@@ -85,7 +87,7 @@ def draw(pairs: list[Pair], fraction: float, seed: int) -> tuple[tuple[str, ...]
     taken: list[str] = []
     left = len(names)
     for index in order:
-        if len(taken) >= fraction * len(pairs) or left <= 1:
+        if len(taken) >= count or left <= 1:
             break
         taken += groups[names[index]]
         left -= 1

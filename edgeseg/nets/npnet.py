@@ -68,7 +68,8 @@ class NPNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.head(self.enhance(self.stages(x)))
-        return F.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=False)
+        # By factor, not by size: the exported graph then has one Resize with constant scales and no shape arithmetic.
+        return F.interpolate(logits, scale_factor=float(self.stride), mode="bilinear", align_corners=False)
 
 
 def _attention(kind: Attention, width: int) -> ChannelAttention:

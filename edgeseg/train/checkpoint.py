@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +44,20 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def weights_bytes(net: nn.Module) -> bytes:
-    """The weights as a safetensors file; the same weights give the same bytes."""
+def weights_bytes(net: nn.Module, options: Mapping[str, object]) -> bytes:
+    """The weights as a safetensors file, the network's options in its metadata; the same weights, the same bytes."""
     state = {name: value.detach().cpu().contiguous().clone() for name, value in net.state_dict().items()}
-    return safetensors.torch.save(state)
+    return safetensors.torch.save(state, {"options": json.dumps(dict(options), sort_keys=True)})
+
+
+def read_options(data: bytes) -> dict[str, object]:
+    """The network's options from a safetensors file's metadata; none if it has none."""
+    size = int.from_bytes(data[:8], "little")
+    try:
+        out = json.loads(json.loads(data[8 : 8 + size]).get("__metadata__", {}).get("options", "{}"))
+    except (ValueError, AttributeError):
+        return {}
+    return out if isinstance(out, dict) else {}
 
 
 def load_weights(net: nn.Module, data: bytes, where: str) -> None:

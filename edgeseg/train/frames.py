@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,22 +26,14 @@ if TYPE_CHECKING:
 set_track_meta(False)
 
 
-@dataclass(frozen=True)
-class Item:
-    """A pair and how its mask is read."""
-
-    pair: Pair
-    threshold: bool
-
-
 class FitPair(Transform):
     """Reads a pair and fits both: frame uint8 [h, w, 3], mask uint8 {0, 1} [h, w]."""
 
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
 
-    def __call__(self, item: Item) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        image, mask = read_pair(item.pair, threshold=item.threshold)
+    def __call__(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        image, mask = read_pair(pair)
         return fit_pair(image, mask, self.frame)
 
 
@@ -57,14 +48,15 @@ def fit_pair(
 
 
 class Frames(Dataset[tuple[Tensor, Tensor]]):
-    """Fitted frames in memory; sample i of an epoch is augmented by a draw from (seed, epoch, i) alone,
+    """Fitted frames in memory, uint8.
 
-    so that a resumed training sees what an unbroken one would have seen.
+    Sample i of an epoch is augmented by a draw from (seed, epoch, i) alone, so that a resumed training sees
+    what an unbroken one would have seen.
     """
 
     def __init__(
         self,
-        items: Sequence[Item],
+        pairs: Sequence[Pair],
         frame: Frame,
         settings: Augmentation | None = None,
         seed: int = 0,
@@ -73,8 +65,8 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         patches: int = 1,
     ) -> None:
         show = sys.stderr.isatty()
-        self.cache = CacheDataset(list(items), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
-        self.names = [item.pair.stem for item in items]
+        self.cache = CacheDataset(list(pairs), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
+        self.names = [pair.stem for pair in pairs]
         self.seed, self.epoch = seed, 0
         self.patch, self.patches, self.settings, self.level = patch, patches, settings, frame.fit.content_level
         if settings and patch:  # the geometry is then the patch's

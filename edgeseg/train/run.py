@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from edgeseg import atomic
-from edgeseg.data.dataset import Dataset
+from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.splits import Splits, list_sha256, resolve
 from edgeseg.errors import UsageError
@@ -26,7 +26,7 @@ from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
-from edgeseg.train.frames import Frames, Item
+from edgeseg.train.frames import Frames
 from edgeseg.train.module import Segmenter
 from edgeseg.train.recipe import Recipe
 from edgeseg.train.recorder import Recorder
@@ -41,8 +41,8 @@ class Source:
     splits: Splits
     listing_sha256: str
 
-    def items(self, split: str) -> list[Item]:
-        return [Item(pair, self.dataset.threshold_masks) for pair in self.dataset.subset(self.splits.of(split))]
+    def pairs(self, split: str) -> list[Pair]:
+        return self.dataset.subset(self.splits.of(split))
 
 
 def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: float) -> list[Source]:
@@ -116,14 +116,14 @@ def train(
             load_weights(net, start_from, "--from")
         frame = frame_of(recipe)
         train_set = Frames(
-            [i for s in sources for i in s.items("train")],
+            [pair for s in sources for pair in s.pairs("train")],
             frame,
             recipe.augmentation,
             seed,
             patch=recipe.train.patch,
             patches=recipe.train.patches,
         )
-        val_set = Frames([i for s in sources for i in s.items("val")], frame)
+        val_set = Frames([pair for s in sources for pair in s.pairs("val")], frame)
         recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
         _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
         net.load_state_dict(recorder.weights)

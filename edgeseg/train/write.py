@@ -38,7 +38,7 @@ def write_run(
     val_set: Frames,
 ) -> None:
     """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
-    weights = weights_bytes(net)
+    weights = weights_bytes(net, recipe.network.options)
     atomic_write(out / "weights.safetensors", weights)
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")

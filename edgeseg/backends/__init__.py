@@ -1,0 +1,108 @@
+"""Which engine runs: chosen once, with the reason said aloud; never a silent fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeseg.backends.base import Engine, EngineInfo, EngineOptions
+from edgeseg.errors import BackendError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from edgeseg import manifest as mf
+    from edgeseg.bundle import Source
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A row of the table: how to ask for its version and how to load a graph."""
+
+    version: Callable[[], str]
+    load: Callable[[bytes, EngineOptions], Engine]
+
+
+def _openvino() -> Backend:
+    from edgeseg.backends.openvino import OpenVinoEngine, version
+
+    return Backend(version, OpenVinoEngine)
+
+
+def _onnxruntime() -> Backend:
+    from edgeseg.backends.onnxruntime import OnnxRuntimeEngine, version
+
+    return Backend(version, OnnxRuntimeEngine)
+
+
+# In the order of preference on a CPU. Adding a backend is a file beside this one and a line here.
+BACKENDS: dict[str, Callable[[], Backend]] = {"openvino": _openvino, "onnxruntime": _onnxruntime}
+
+
+def choose(
+    source: Source, backend: str = "auto", precision: str = "auto", *, device: int = 0, threads: int = 0
+) -> tuple[Engine, EngineInfo]:
+    """Loads the engine that the contract's rule "which file runs" picks.
+
+    Raises:
+        BackendError: a runtime that was asked for is missing or refuses.
+        ModelError: no graph for what was asked.
+    """
+    names = list(BACKENDS) if backend == "auto" else [backend]
+    problems = []
+    for name in names:
+        if name not in BACKENDS:
+            raise UsageError(f"no backend {name!r}; there are {', '.join(BACKENDS)}")
+        runtime = BACKENDS[name]()
+        try:
+            version = runtime.version()
+        except BackendError as error:
+            problems.append(str(error))
+            continue
+        graph, used, why = _pick(source, name, precision, asked=backend != "auto")
+        options = EngineOptions(used, threads, device)
+        return runtime.load(_bytes(source, graph), options), EngineInfo(
+            name, version, used, graph.name if graph else source.name, why
+        )
+    raise BackendError("; ".join(problems))
+
+
+def _pick(source: Source, backend: str, precision: str, *, asked: bool) -> tuple[mf.Graph | None, str, str]:
+    """The graph, the precision it runs in, and why."""
+    if source.kind == "run":
+        raise UsageError(f"{source.path}: is a run, which has no engine yet; make one with: edgeseg export {source.path}")
+    if source.manifest is None:
+        if precision not in ("auto", "fp32", "bf16"):
+            raise ModelError(f"{source.path}: a bare graph runs as it is; leave --precision {precision} out")
+        return None, "fp32" if precision == "auto" else precision, "the bare graph as it is"
+    wanted = ["int8", "fp32"] if precision == "auto" else [precision]
+    for gate in ("passed", "parity"):
+        for one in wanted:
+            graph = _graph(source.manifest, backend, one, gate)
+            if graph is not None:
+                order = "first of int8, fp32" if precision == "auto" else "asked for"
+                return graph, one, f"{order} with gate {gate}"
+    if asked and precision != "auto":
+        graph = _graph(source.manifest, backend, precision, "pending")
+        if graph is not None:
+            return graph, precision, "asked for, though its gate is pending"
+    has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
+    raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
+
+
+def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str) -> mf.Graph | None:
+    """onnxruntime and openvino: fp32 → float, int8 → cpu; bf16 → float on openvino only."""
+    if precision == "bf16" and backend != "openvino":
+        return None
+    form = {"fp32": "float", "bf16": "float", "int8": "cpu"}.get(precision)
+    for graph in manifest.graphs:
+        if graph.form == form and graph.gate == gate and graph.resize == "host":
+            return graph
+    return None
+
+
+def _bytes(source: Source, graph: mf.Graph | None) -> bytes:
+    if graph is None:
+        if source.graph is None:
+            raise ModelError(f"{source.path}: holds no graph")
+        return source.graph
+    return source.read(graph.file, graph.sha256, graph.size)

@@ -1,0 +1,57 @@
+"""What a backend is: load, run, close.
+
+Only a backend's own file imports its runtime. A fake is one small class (see the tests).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What runs: ``backend`` and its ``version``, ``precision``, the ``engine`` (graph or plan) by name, and why."""
+
+    backend: str
+    version: str
+    precision: str
+    engine: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.engine} ({self.precision}) on {self.backend} {self.version}: {self.reason}"
+
+
+class Engine(Protocol):
+    """A loaded engine; used by one thread at a time."""
+
+    shape: tuple[int, int, int, int]
+    """Of the input: batch, height, width, 3."""
+
+    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 [B, h, w, 3] → uint8 [B, classes − 1, h, w].
+
+        The result is the caller's own: later calls do not change it.
+
+        Raises:
+            BackendError: the runtime failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Frees the runtime's memory; a second call does nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """``threads`` 0 is all CPUs; ``optimise`` False gives a graph's plain meaning (the parity gate's reference)."""
+
+    precision: str = "fp32"
+    threads: int = 0
+    device: int = 0
+    optimise: bool = True

@@ -1,0 +1,163 @@
+"""Bundles, runs and bare graphs: what MODEL means in every command, opened and checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from edgeseg import manifest as mf
+from edgeseg import onnx_metadata
+from edgeseg.errors import ModelError, UsageError
+from edgeseg.folder import Folder
+
+if TYPE_CHECKING:
+    from edgeseg.model import Model
+
+ZOO = Path(__file__).parent / "zoo"
+SUFFIX = ".edgeseg"
+
+
+class Spec(BaseModel):
+    """What every model says, a bare graph included: how frames go in and what comes out."""
+
+    task: mf.Task
+    classes: list[mf.Class]
+    frame: mf.Frame
+    output: mf.Output
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model on disk.
+
+    ``kind`` is "bundle", "run" or "graph"; ``manifest`` is None for a bare graph, whose bytes are ``graph``.
+    """
+
+    kind: str
+    name: str
+    path: Path
+    spec: Spec
+    manifest: mf.Manifest | None = None
+    manifest_sha256: str | None = None
+    graph: bytes | None = None
+
+    def read(self, file: str, sha256: str, size: int | None = None) -> bytes:
+        """A file of the bundle or run whose hash the manifest gives.
+
+        Raises:
+            ModelError: changed or missing.
+        """
+        with Folder(self.path) as folder:
+            return folder.checked(file, sha256, size)
+
+    def load(
+        self,
+        backend: str = "auto",
+        precision: str = "auto",
+        *,
+        device: int = 0,
+        threads: int = 0,
+        threshold: float | None = None,
+    ) -> Model:
+        """Loads an engine for this machine.
+
+        Args:
+            backend: "auto", "onnxruntime" or "openvino".
+            precision: "auto", "fp32", "bf16", "fp16" or "int8".
+            device: index, where the backend has several.
+            threads: CPU threads; 0 is all.
+            threshold: 0 to 1 for every class; None for the manifest's.
+
+        Raises:
+            BackendError: what was asked for cannot run here.
+            ModelError: the bundle's files changed, or it holds no such engine.
+        """
+        from edgeseg.backends import choose
+        from edgeseg.model import Model
+
+        return Model(self, choose(self, backend, precision, device=device, threads=threads), threshold)
+
+
+def zoo_names() -> list[str]:
+    """Names of the bundles shipped with the package."""
+    return sorted(folder.name.removesuffix(SUFFIX) for folder in ZOO.glob(f"*{SUFFIX}"))
+
+
+def open_model(name: str | Path) -> Source:
+    """Opens a zoo name, a bundle, a run or a bare graph; hashes of manifests are checked.
+
+    A zoo name wins over a folder of that name: write ``./NAME`` for the folder.
+
+    Raises:
+        ModelError: nothing there, or it is rejected.
+    """
+    if isinstance(name, str) and name in zoo_names():
+        return _open_folder(ZOO / f"{name}{SUFFIX}")
+    path = Path(name)
+    if path.is_dir():
+        return _open_folder(path)
+    if path.suffix == ".onnx" and path.is_file():
+        return _open_graph(path)
+    if path.exists():
+        raise ModelError(f"{path}: is no model; give a run, a bundle ({SUFFIX} folder), an .onnx file or a zoo name")
+    zoo = ", ".join(zoo_names()) or "none"
+    raise ModelError(f"{name}: no such run, bundle or graph, and no zoo name (the zoo has: {zoo})")
+
+
+def open_bundle(name: str | Path) -> Source:
+    """Opens a bundle or zoo name.
+
+    Raises:
+        ModelError: nothing there, rejected, or no bundle.
+    """
+    source = open_model(name)
+    if source.kind != "bundle":
+        raise ModelError(f"{name}: is a {source.kind}, not a bundle; make one with: edgeseg export {name}")
+    return source
+
+
+def require_manifest(source: Source) -> mf.Manifest:
+    """The manifest of a run or bundle.
+
+    Raises:
+        UsageError: a bare graph has none.
+    """
+    if source.manifest is None:
+        raise UsageError(f"{source.path}: a bare graph has no manifest; give the run or bundle it came from")
+    return source.manifest
+
+
+def _open_folder(path: Path) -> Source:
+    with Folder(path) as folder:
+        if not (path / "manifest.json").is_file():
+            unfinished = " (a training that has not finished: --resume it)" if (path / "last.ckpt").is_file() else ""
+            raise ModelError(f"{path}: holds no manifest.json, so it is no run and no bundle{unfinished}")
+        manifest, digest = folder.manifest()
+    spec = Spec(task=manifest.task, classes=manifest.classes, frame=manifest.frame, output=manifest.output)
+    return Source(manifest.kind, manifest.name, path, spec, manifest, digest)
+
+
+def _open_graph(path: Path) -> Source:
+    try:
+        data = path.read_bytes()
+        text = onnx_metadata.read(data).get("edgeseg")
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: is no ONNX file, or a damaged one") from error
+    if text is None:
+        raise ModelError(f"{path}: does not carry edgeseg's metadata; export it with: edgeseg export RUN")
+    try:
+        value = mf.strict_json.loads(text.encode())
+        for one in value["classes"][1:]:
+            one.setdefault("threshold", 128)
+        spec = Spec.model_validate(value)
+    except ValidationError as error:
+        raise ModelError(f"{path}: its metadata is not edgeseg's: {mf.first_error(error)}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path}: its metadata is not edgeseg's ({error})") from error
+    return Source("graph", path.stem, path, spec, graph=data)

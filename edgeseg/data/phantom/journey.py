@@ -1,0 +1,121 @@
+"""Where the camera is in each frame, and which polyps are in reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.data.phantom.clip import Floats
+from edgeseg.data.phantom.noise import wobble
+from edgeseg.data.phantom.polyps import Polyp, build_polyp
+from edgeseg.data.phantom.tunnel import Tunnel
+
+# One polyp station every SPACING radii. A polyp rises from the wall between FAR and NEAR ahead of the camera, where
+# it is dark and small, so that frames between stations hold none for certain.
+SPACING, FAR, NEAR = 8.0, 4.6, 3.8
+# Share of a station's time → distance of its polyp ahead of the camera.
+_TIMES = np.array([-0.25, 0.0, 0.1, 0.2, 0.35, 0.5, 0.57, 1.0, 1.1, 1.2])
+_AHEAD = np.array([7.2, 5.0, 3.0, 1.9, 1.25, 0.75, -0.3, -3.0, -5.0, -6.1])
+
+
+@dataclass(frozen=True)
+class View:
+    """The camera in one frame.
+
+    Attributes:
+        eye: float64 [3].
+        axes: float64 [3, 3], rows: right, down, forward.
+        polyps: those in reach, each with how far it has grown, 0 to 1.
+    """
+
+    eye: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    polyps: list[tuple[Polyp, float]]
+
+
+class Journey:
+    """The way of the camera through a tunnel."""
+
+    def __init__(self, seed: int, frames: int, tunnel: Tunnel) -> None:
+        """Draws the way. Frame 0 depends on the seed alone, the pace on ``frames`` (48 to 143 a station)."""
+        self.tunnel = tunnel
+        self.seed = seed
+        rng = np.random.default_rng([seed, 101])
+        self.pace = 1 / (frames / max(1, round(frames / 96)) if frames >= 48 else 48)
+        self.start = rng.uniform(0.26, 0.42)
+        self.shift = [wobble(rng, (25, 90)) for _ in range(2)]
+        self.look = [wobble(rng, (20, 80)) for _ in range(3)]
+        self.push = wobble(rng, (18, 50))
+        self.interest = rng.uniform(0.4, 0.9)
+        self.stray = rng.uniform(0.08, 0.22)
+        self.restless = rng.uniform(0.1, 0.34)
+        self.roll = rng.uniform(0, 2 * np.pi)
+        self.station = lru_cache(maxsize=8)(self._station)
+
+    def _station(self, number: int) -> tuple[Polyp, ...]:
+        if number < 0:
+            return ()
+        rng = np.random.default_rng([self.seed, 102, number])
+        theta = rng.uniform(0, 2 * np.pi)
+        z = number * SPACING
+        polyps = [build_polyp(rng, self.tunnel, z, theta)]
+        if rng.random() < 0.25:
+            other = theta + rng.choice([-1, 1]) * rng.uniform(0.9, 2.2)
+            polyps.append(
+                build_polyp(
+                    rng, self.tunnel, z + rng.uniform(0.1, 0.6), other % (2 * np.pi)
+                )
+            )
+        return tuple(polyps)
+
+    def view(self, index: int) -> View:
+        """The camera in frame ``index``."""
+        progress = self.start + index * self.pace
+        number = int(np.floor(progress))
+        # A mean over a little time rounds the corners of the table.
+        times = np.clip(
+            progress - number + np.linspace(-0.05, 0.05, 9), _TIMES[0], _TIMES[-1]
+        )
+        z = (
+            number * SPACING
+            - float(np.interp(times, _TIMES, _AHEAD).mean())
+            + 0.12 * self.push(index)
+        )
+        share = progress - number
+
+        cx, cy = (float(c) for c in self.tunnel.centre(np.float32(z)))
+        polyps, weight, target = [], 0.0, np.zeros(3)
+        for station in (number, number + 1):
+            for place, polyp in enumerate(self.station(station)):
+                ahead = station * SPACING - z
+                grown = float(np.clip((FAR - ahead) / (FAR - NEAR), 0, 1))
+                if grown > 0.05 and ahead > -1.5:
+                    polyps.append((polyp, grown * grown * (3 - 2 * grown)))
+                    if place == 0 and station == number:
+                        weight = self.interest * float(
+                            np.interp(share, [0.05, 0.25, 0.47, 0.6], [0, 1, 1, 0])
+                        )
+                        target = polyp.base + 0.2 * polyp.axes[2]
+        eye = np.array([cx, cy, z])
+        eye[:2] += self.stray * np.array([self.shift[0](index), self.shift[1](index)])
+        ahead_z = np.float32(z + 1.6)
+        far = np.array(
+            [*(float(c) for c in self.tunnel.centre(ahead_z)), float(ahead_z)]
+        )
+        forward = _unit(far - eye)
+        if weight:
+            forward = _unit((1 - weight) * forward + weight * _unit(target - eye))
+        roll = self.roll + 0.35 * self.look[2](index)
+        side = _unit(np.cross([np.sin(roll), np.cos(roll), 0.0], forward))
+        down = np.cross(forward, side)
+        turn = self.restless * np.array([self.look[0](index), self.look[1](index)])
+        forward = _unit(forward + turn[0] * side + turn[1] * down)
+        side = _unit(np.cross(down, forward))
+        return View(eye, np.stack([side, np.cross(forward, side), forward]), polyps)
+
+
+def _unit(vector: NDArray[np.float64] | Floats) -> NDArray[np.float64]:
+    return np.asarray(vector / np.linalg.norm(vector), np.float64)

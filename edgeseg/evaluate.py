@@ -1,0 +1,88 @@
+"""A model against labelled frames: the loop behind `val`, the export gates and `verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg import fit, metrics
+from edgeseg.bundle import Spec
+from edgeseg.data.dataset import Pair, read_mask, read_pair
+from edgeseg.errors import DataError
+from edgeseg.postprocess import mask_of
+
+Image = NDArray[np.uint8]
+Predict = Callable[[Image], NDArray[np.uint8] | NDArray[np.float32]]
+"""Fitted frame uint8 [h, w, 3] → probability [K, h, w], uint8 or float32 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One frame with its truth and what was predicted, at frame size."""
+
+    pair: Pair
+    frame: Image
+    truth: NDArray[np.bool_]
+    predicted: NDArray[np.bool_]
+    figures: metrics.ImageFigures
+
+
+def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int], tally: metrics.Tally, area: str) -> Comparison:
+    """Predicts one labelled frame and adds it to the tally.
+
+    Args:
+        pair: frame and mask.
+        predict: the engine or run.
+        spec: of the model.
+        thresholds: grey level per class.
+        tally: collects.
+        area: "frame", or "fov" for inside the field of view only.
+
+    Raises:
+        DataError: the pair is not what it should be, or has no field of view.
+    """
+    frame, truth = read_pair(pair)
+    box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
+    placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
+    probability = fit.back(predict(fit.fit(frame, placement, spec.frame.fit.pad_value)), placement, spec.output.upsample)
+    predicted = positive(probability, thresholds, spec.output.min_area)
+    inside = None
+    if area == "fov":
+        if pair.fov is None:
+            raise DataError(f"{pair.image}: has no field-of-view mask; use --area frame")
+        inside = read_mask(pair.fov, threshold=True) > 0
+    figures = tally.add(pair.stem, probability.max(0), predicted, truth > 0, inside)
+    return Comparison(pair, frame, truth > 0, predicted, figures)
+
+
+def positive(probability: NDArray[np.generic], thresholds: Sequence[int], min_area: float) -> NDArray[np.bool_]:
+    """Any class at frame size, from uint8 or float probability [K, H, W]."""
+    if probability.dtype == np.uint8:
+        return mask_of(probability.astype(np.uint8, copy=False), thresholds, min_area) > 0
+    # Floats are rounded as the exported graph rounds them, so that a run and its engine are asked the same question.
+    return mask_of(np.rint(probability * 255).astype(np.uint8), thresholds, min_area) > 0
+
+
+def evaluate(
+    pairs: Sequence[Pair],
+    predict: Predict,
+    spec: Spec,
+    thresholds: Sequence[int],
+    *,
+    area: str = "frame",
+    each: Callable[[Comparison], None] | None = None,
+) -> metrics.Tally:
+    """Figures over labelled frames; ``each`` sees every comparison (progress, pictures).
+
+    Raises:
+        DataError: a pair is not what it should be.
+    """
+    tally = metrics.Tally()
+    for pair in pairs:
+        comparison = compare(pair, predict, spec, thresholds, tally, area)
+        if each is not None:
+            each(comparison)
+    return tally

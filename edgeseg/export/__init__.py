@@ -1,0 +1,1 @@
+"""Run → frame graph → bundle."""

@@ -1,0 +1,136 @@
+"""A loaded model: frame in, result out. The one call that `infer`, `val`, `bench` and Python users make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg import fit
+from edgeseg.errors import BackendError, InputError, ModelError
+from edgeseg.postprocess import Object, mask_of, objects_of, threshold_level
+
+if TYPE_CHECKING:
+    from edgeseg.backends.base import Engine, EngineInfo
+    from edgeseg.bundle import Source
+
+Image = NDArray[np.uint8]
+
+
+@dataclass
+class Result:
+    """What a model says of one frame. ``mask`` and ``objects`` are computed when first asked for.
+
+    Attributes:
+        probability: uint8 [K−1, h, w] at network size.
+        placement: where the frame went in the network's input.
+        latency_ms: stage → milliseconds ("fit", "infer").
+    """
+
+    probability: Image
+    placement: fit.Placement
+    latency_ms: dict[str, float]
+    model: Model = field(repr=False)
+
+    @cached_property
+    def mask(self) -> Image:
+        """uint8 [H, W], class index at frame size."""
+        output = self.model.spec.output
+        whole = fit.back(self.probability, self.placement, output.upsample)
+        return mask_of(whole, self.model.thresholds, output.min_area)
+
+    @cached_property
+    def objects(self) -> list[Object]:
+        """8-connected objects in frame pixels, largest first."""
+        return objects_of(self.mask, self.model.class_names)
+
+
+class Model:
+    """An engine with the manifest's fit before and threshold behind it; used by one thread.
+
+    Use as a context manager, or call :meth:`close`.
+    """
+
+    def __init__(self, source: Source, loaded: tuple[Engine, EngineInfo], threshold: float | None = None) -> None:
+        self.source, self.spec = source, source.spec
+        self._engine, self.engine = loaded
+        frame, output = self.spec.frame, self.spec.output
+        _, height, width, _ = self._engine.shape
+        if (height, width) != (frame.height, frame.width):
+            raise ModelError(
+                f"{source.path}: the manifest says {frame.height}x{frame.width}, its graph {height}x{width}"
+            )
+        self.class_names = [one.name for one in self.spec.classes[1:]]
+        self.thresholds = [one.threshold or 128 for one in self.spec.classes[1:]]
+        if threshold is not None:
+            self.thresholds = [threshold_level(threshold)] * len(self.thresholds)
+        self._shape = (output.channels, output.height, output.width)
+        self._placements: dict[tuple[int, int, fit.Box | None], fit.Placement] = {}
+
+    def place(self, frame: Image, box: fit.Box | None = None) -> fit.Placement:
+        """Plans the fit; where the manifest asks for the content, it is found in this frame unless ``box`` is given."""
+        if box is None and self.spec.frame.fit.region == "content":
+            box = fit.content_box(frame, self.spec.frame.fit.content_level)
+        key = (*frame.shape[:2], box)
+        if key not in self._placements:
+            self._placements[key] = fit.place(frame.shape[0], frame.shape[1], self.spec.frame, box)
+        return self._placements[key]
+
+    def fit(self, frame: Image, placement: fit.Placement) -> Image:
+        """Frame → network input, uint8 [h, w, 3]."""
+        return fit.fit(frame, placement, self.spec.frame.fit.pad_value)
+
+    def run(self, fitted: Image) -> Image:
+        """Network input uint8 [h, w, 3] → probability uint8 [K−1, h, w].
+
+        Raises:
+            BackendError: the runtime failed, or gave something else than it must.
+        """
+        out = self._engine.run(fitted[None])
+        if out.shape != (1, *self._shape) or out.dtype != np.uint8:
+            raise BackendError(f"{self.engine.backend} gave {out.dtype} {out.shape} instead of uint8 {self._shape}")
+        return out[0]
+
+    def __call__(self, frame: Image, placement: fit.Placement | None = None) -> Result:
+        """Segments a frame.
+
+        Args:
+            frame: uint8 BGR [H, W, 3], any size.
+            placement: from :meth:`place`, for streams; found anew if None.
+
+        Raises:
+            InputError: the frame is no uint8 BGR image.
+            BackendError: the runtime failed.
+        """
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise InputError(f"a frame must be uint8 BGR [H, W, 3], not {frame.dtype} {list(frame.shape)}")
+        start = time.perf_counter()
+        placement = placement or self.place(frame)
+        fitted = self.fit(frame, placement)
+        middle = time.perf_counter()
+        probability = self.run(fitted)
+        end = time.perf_counter()
+        latency = {"fit": (middle - start) * 1e3, "infer": (end - middle) * 1e3}
+        return Result(probability, placement, latency, self)
+
+    def stream(self, source: str, on_result: Callable[[Any], None] | None = None, *, frames: int | None = None) -> Any:
+        """Runs over a stream or file, see :func:`edgeseg.stream.pipeline.run`."""
+        from edgeseg.stream.pipeline import run
+
+        return run(self, source, on_result=on_result, frames=frames)
+
+    def close(self) -> None:
+        """Frees the engine."""
+        self._engine.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
