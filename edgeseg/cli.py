@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import train
+from edgeseg.commands import export, nets, phantom, train, val
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -36,7 +36,14 @@ def top(
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
 
-app.command("train")(train.command)
+for name, command in (
+    ("train", train.command),
+    ("val", val.command),
+    ("export", export.command),
+    ("phantom", phantom.phantom),
+    ("nets", nets.command),
+):
+    app.command(name)(command)
 
 
 class Terminated(KeyboardInterrupt):

@@ -5,20 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from edgeseg.atomic import atomic_path, atomic_write
+from edgeseg.atomic import atomic_path
+from edgeseg.pictures import compare_tile, sheet, write_png
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
     from edgeseg.train.frames import Frames
     from edgeseg.train.recipe import Recipe
-
-# On the sheets: truth green, prediction orange, where they agree both lines coincide.
-TRUTH, PREDICTION = (80, 220, 60), (0, 140, 255)
 
 
 def curves(rows: list[dict[str, float]], file: Path) -> None:
@@ -57,36 +53,3 @@ def predictions(net: FrameNet, frames: Frames, recipe: Recipe, file: Path, numbe
         predicted = (probability >= recipe.classes[1].threshold).any(0)
         tiles.append(compare_tile(frame, mask > 0, predicted, frames.names[int(index)]))
     write_png(file, sheet(tiles))
-
-
-def compare_tile(
-    frame: NDArray[np.uint8], truth: NDArray[np.bool_], predicted: NDArray[np.bool_], label: str
-) -> NDArray[np.uint8]:
-    """One frame with both outlines and its label."""
-    tile = np.ascontiguousarray(frame.copy())
-    for mask, colour in ((truth, TRUTH), (predicted, PREDICTION)):
-        contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(tile, contours, -1, colour, 2)
-    cv2.rectangle(tile, (0, 0), (9 * len(label) + 8, 20), (0, 0, 0), -1)
-    cv2.putText(tile, label, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
-    return tile
-
-
-def sheet(tiles: list[NDArray[np.uint8]], columns: int = 4) -> NDArray[np.uint8]:
-    """Tiles of one size in rows of ``columns``."""
-    height, width = tiles[0].shape[:2]
-    columns = min(columns, len(tiles))
-    rows = -(-len(tiles) // columns)
-    out = np.zeros((rows * height, columns * width, 3), np.uint8)
-    for index, tile in enumerate(tiles):
-        y, x = divmod(index, columns)
-        out[y * height : (y + 1) * height, x * width : (x + 1) * width] = tile
-    return out
-
-
-def write_png(file: Path, image: NDArray[np.uint8]) -> None:
-    """An image as PNG, atomically."""
-    ok, data = cv2.imencode(".png", image)
-    if not ok:
-        raise ValueError(f"cv2 cannot encode {image.shape}")
-    atomic_write(file, data.tobytes())

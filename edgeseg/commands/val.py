@@ -1,0 +1,56 @@
+"""`edgeseg val MODEL --data DIR`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands import options
+
+
+class Area(StrEnum):
+    frame = "frame"
+    fov = "fov"
+
+
+def command(
+    model: options.Model,
+    data: options.Data,
+    split: options.Split = None,
+    backend: options.BackendOption = options.Backend.auto,
+    precision: options.PrecisionOption = options.Precision.auto,
+    device: options.Device = 0,
+    threads: options.Threads = 0,
+    threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
+    area: Annotated[Area, typer.Option("--area", help="Whole frames, or inside the field of view.")] = Area.frame,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for figures.csv and worst.png.")] = None,
+    json_to: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure a model on labelled frames."""
+    from edgeseg import console
+    from edgeseg.val import validate, write_outputs
+
+    report = validate(
+        model,
+        data,
+        split,
+        backend=backend.value,
+        precision=precision.value,
+        device=device,
+        threads=threads,
+        threshold=threshold,
+        area=area.value,
+        worst=12 if out else 0,
+        quiet=quiet,
+    )
+    if out is not None:
+        write_outputs(report, out)
+    screen = console.console(json_to, quiet=quiet)
+    screen.print(report.table())
+    if out is not None:
+        screen.print(f"written: {out / 'figures.csv'}, {out / 'worst.png'}")
+    console.write_json(report.json(), json_to)

@@ -1,0 +1,30 @@
+"""What machine this is, in words, for evaluations and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def cpu_flags() -> frozenset[str]:
+    """CPU features as Linux names them; empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        if line.startswith(("flags", "Features")):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def describe(threads: int = 0) -> str:
+    """Such as "x86_64 AVX512-VNNI BF16, 2 threads"."""
+    flags = cpu_flags()
+    names = (("avx512_vnni", "AVX512-VNNI"), ("avx_vnni", "AVX-VNNI"), ("avx512_bf16", "BF16"), ("amx_int8", "AMX"))
+    features = [name for flag, name in names if flag in flags] or [name for name in ("avx2", "asimddp") if name in flags]
+    cpus = threads or len(os.sched_getaffinity(0))
+    return f"{' '.join([platform.machine(), *features])}, {cpus} threads"

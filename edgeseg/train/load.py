@@ -1,0 +1,48 @@
+"""A run back into a network, and its prediction as floats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from edgeseg.errors import ModelError
+from edgeseg.nets import build
+from edgeseg.nets.frame import FrameNet
+from edgeseg.train.checkpoint import load_weights, read_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgeseg.bundle import Source
+
+
+def load_run(source: Source) -> FrameNet:
+    """The run's network in eval mode; its weights' hash is checked.
+
+    Raises:
+        ModelError: changed, or not the weights of the network the manifest names.
+    """
+    if source.manifest is None or source.kind != "run":
+        raise ModelError(f"{source.path}: is no run")
+    document = next((one for one in source.manifest.documents if one.role == "weights"), None)
+    if document is None:
+        raise ModelError(f"{source.path}: the run lists no weights")
+    data = source.read(document.file, document.sha256, document.size)
+    net = build(source.manifest.task.network, source.manifest.output.channels, read_options(data))
+    frame_net = FrameNet(net, [0.0] * 3, [1.0] * 3)  # mean and std come with the weights
+    load_weights(frame_net, data, str(source.path / document.file))
+    return frame_net.eval().to(memory_format=torch.channels_last)
+
+
+class RunPredictor:
+    """Fitted frame uint8 [h, w, 3] → probability float32 [K, h, w]."""
+
+    def __init__(self, net: FrameNet) -> None:
+        self.net = net
+
+    def __call__(self, fitted: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            out: NDArray[np.float32] = self.net.probability(torch.from_numpy(fitted)[None])[0].numpy()
+        return out

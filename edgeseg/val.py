@@ -1,0 +1,139 @@
+"""`edgeseg val`: figures per image and pooled, as table, CSV and JSON, with the worst images as a picture."""
+
+from __future__ import annotations
+
+import csv
+import heapq
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg import console, metrics
+from edgeseg.atomic import atomic_write
+from edgeseg.bundle import open_model
+from edgeseg.data.select import select
+from edgeseg.evaluate import Comparison, evaluate
+from edgeseg.postprocess import threshold_level
+from edgeseg.predictor import open_predictor
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@dataclass
+class Report:
+    """Everything `val` says."""
+
+    model: str
+    engine: str
+    auc_from: str
+    frames: str
+    thresholds: list[int]
+    area: str
+    tally: metrics.Tally
+    worst: list[Comparison] = field(default_factory=list)
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "engine": self.engine,
+            "frames": self.frames,
+            "area": self.area,
+            "thresholds": self.thresholds,
+            "auc_from": self.auc_from,
+            "n_images": len(self.tally.images),
+            "per_image": self.tally.per_image(),
+            "pooled": self.tally.pooled(),
+            "images": [
+                {"name": image.name} | {k: v for k, v in image.figures.items() if v is not None}
+                for image in self.tally.images
+            ],
+        }
+
+    def table(self) -> Table:
+        from rich.table import Table
+
+        table = Table(title=f"{self.model} on {self.frames}: {len(self.tally.images)} images", title_justify="left")
+        table.add_column("figure")
+        table.add_column("mean per image", justify="right")
+        table.add_column("pooled", justify="right")
+        per_image, pooled = self.tally.per_image(), self.tally.pooled()
+        for name in metrics.FIGURES:
+            label = f"AUC ({self.auc_from})" if name == "auc" else {"dice": "Dice", "iou": "IoU"}.get(name, name)
+            cells = [f"{value[name]:.4f}" if name in value else "–" for value in (per_image, pooled)]
+            table.add_row(label, *cells)
+        where = "inside the field of view" if self.area == "fov" else "whole frames"
+        table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
+        table.caption_justify = "left"
+        return table
+
+
+def validate(
+    model: str,
+    data: list[Path],
+    split: str | None = None,
+    *,
+    backend: str = "auto",
+    precision: str = "auto",
+    device: int = 0,
+    threads: int = 0,
+    threshold: float | None = None,
+    area: str = "frame",
+    worst: int = 0,
+    quiet: bool = False,
+) -> Report:
+    """Measures MODEL on labelled frames; ``worst`` comparisons are kept for the picture.
+
+    Raises:
+        EdgesegError: model, data or backend are rejected, each with its sentence.
+    """
+    source = open_model(model)
+    selections = select(data, split, "test", source.manifest)
+    pairs = [pair for selection in selections for pair in selection.pairs]
+    thresholds = [one.threshold or 128 for one in source.spec.classes[1:]]
+    if threshold is not None:
+        thresholds = [threshold_level(threshold)] * len(thresholds)
+    kept: list[tuple[float, int, Comparison]] = []
+    with (
+        open_predictor(source, backend, precision, device=device, threads=threads) as predictor,
+        console.progress(quiet=quiet) as bar,
+    ):
+        task = bar.add_task("val", total=len(pairs), note="")
+        seen = 0
+
+        def each(comparison: Comparison) -> None:
+            nonlocal seen
+            seen += 1
+            bar.advance(task)
+            if worst:
+                heapq.heappush(kept, (-(comparison.figures.figures["dice"] or 0.0), seen, comparison))
+                if len(kept) > worst:
+                    heapq.heappop(kept)
+
+        tally = evaluate(pairs, predictor.predict, source.spec, thresholds, area=area, each=each)
+        frames = " + ".join(f"{one.dataset.name} {one.split}" for one in selections)
+        ordered = [comparison for _, _, comparison in sorted(kept, key=lambda item: (-item[0], item[1]))]
+        return Report(source.name, predictor.engine, predictor.auc_from, frames, thresholds, area, tally, ordered)
+
+
+def write_outputs(report: Report, out: Path) -> None:
+    """figures.csv and worst.png.
+
+    Raises:
+        OutputError: the disk.
+    """
+    from edgeseg.pictures import compare_tile, same_size, sheet, write_png
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["name", *metrics.FIGURES])
+    writer.writeheader()
+    for image in report.tally.images:
+        writer.writerow({"name": image.name} | {k: "" if v is None else f"{v:.6f}" for k, v in image.figures.items()})
+    atomic_write(out / "figures.csv", text.getvalue())
+    tiles = [
+        compare_tile(one.frame, one.truth, one.predicted, f"{one.pair.stem}  Dice {one.figures.figures['dice']:.3f}")
+        for one in report.worst
+    ]
+    if tiles:
+        write_png(out / "worst.png", sheet(same_size(tiles)))
