@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg import fit, metrics
+from edgeseg import fit, metrics, steps
 from edgeseg.bundle import Spec
 from edgeseg.data.dataset import Pair, read_mask, read_pair
 from edgeseg.errors import DataError
@@ -47,7 +47,7 @@ def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int],
     frame, truth = read_pair(pair)
     box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
     placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
-    probability = fit.back(predict(fit.fit(frame, placement, spec.frame.fit.pad_value)), placement, spec.output.upsample)
+    probability = fit.back(predict(steps.network_input(frame, placement, spec.frame)), placement, spec.output.upsample)
     predicted = positive(probability, thresholds, spec.output.min_area)
     inside = None
     if area == "fov":

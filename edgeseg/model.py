@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg import fit
+from edgeseg import fit, steps
 from edgeseg.errors import BackendError, InputError, ModelError
 from edgeseg.postprocess import Object, mask_of, objects_of, threshold_level
 
@@ -84,7 +84,7 @@ class Model:
 
     def fit(self, frame: Image, placement: fit.Placement) -> Image:
         """Frame → network input, uint8 [h, w, 3]."""
-        return fit.fit(frame, placement, self.spec.frame.fit.pad_value)
+        return steps.network_input(frame, placement, self.spec.frame)
 
     def run(self, fitted: Image) -> Image:
         """Network input uint8 [h, w, 3] → probability uint8 [K−1, h, w].

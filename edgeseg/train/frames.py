@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from edgeseg import fit
+from edgeseg import fit, steps
 from edgeseg.data import augmentation
 from edgeseg.data import patches as patching
 from edgeseg.data.dataset import Pair, read_pair
@@ -43,7 +43,7 @@ def fit_pair(
     """Fits frame and mask alike; the mask's edge is cut at one half."""
     box = fit.content_box(image, frame.fit.content_level) if frame.fit.region == "content" else None
     placement = fit.place(*image.shape[:2], frame, box)
-    fitted = fit.fit(image, placement, frame.fit.pad_value)
+    fitted = steps.network_input(image, placement, frame)
     return fitted, (fit.fit(mask * np.uint8(255), placement, 0) > 127).astype(np.uint8)
 
 

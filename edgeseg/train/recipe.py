@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgeseg.errors import InputError, UsageError
-from edgeseg.manifest import Class, Fit, Name, Pixels, Terms, Use, first_error
+from edgeseg.manifest import Class, Fit, Fraction, Name, Pixels, Step, Terms, Use, Window, first_error
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -27,13 +27,15 @@ class Network(Part):
 
 
 class Input(Part):
-    """Network input and its normalisation, B, G, R of values 0 to 1."""
+    """Network input and its normalisation, B, G, R of values 0 to 1; ``steps`` on the host and the CT ``window``, if any."""
 
     height: Pixels
     width: Pixels
     fit: Fit
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.5, 0.5, 0.5]
     std: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.25, 0.25, 0.25]
+    steps: list[Step] = []
+    window: Window | None = None
 
 
 class Optimise(Part):
@@ -78,7 +80,7 @@ class Augmentation(Part):
 
 
 class Recipe(Part):
-    """One training, whole."""
+    """One training, whole. ``min_area``: components under this share of their class's pixels (voxels) are dropped."""
 
     name: Name
     description: str
@@ -86,6 +88,7 @@ class Recipe(Part):
     network: Network
     classes: list[Class]
     input: Input
+    min_area: Fraction = 0.0
     train: Optimise
     augmentation: Augmentation = Augmentation()
     terms: Terms

@@ -60,7 +60,8 @@ def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: 
 
 
 def frame_of(recipe: Recipe) -> Frame:
-    return Frame(height=recipe.input.height, width=recipe.input.width, fit=recipe.input.fit)
+    given = recipe.input
+    return Frame(height=given.height, width=given.width, fit=given.fit, steps=given.steps, window=given.window)
 
 
 def make_net(recipe: Recipe) -> FrameNet:

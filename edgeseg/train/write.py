@@ -93,7 +93,7 @@ def run_manifest(
         task=mf.Task(kind="segmentation", modality=recipe.modality, network=recipe.network.name),
         classes=recipe.classes,
         frame=frame_of(recipe),
-        output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width),
+        output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width, min_area=recipe.min_area),
         training=training,
         input_statistics=input_statistics(train_set),
         terms=recipe.terms,

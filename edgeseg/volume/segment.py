@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg import fit
+from edgeseg.atomic import atomic_write
+from edgeseg.errors import ModelError
+from edgeseg.model import Model
+from edgeseg.postprocess import mask_of
 from edgeseg.volume.masks import Mask, drop_small, write_mask
 from edgeseg.volume.series import Series, read_series, window
 from edgeseg.volume.surface import surface, write_glb, write_png, write_stl
@@ -32,20 +38,33 @@ def segment(series: Series, predict: Predict, center_hu: float, width_hu: float,
     return drop_small(mask, min_volume)
 
 
-def infer_series(
-    folder: Path, predict: Predict, out: Path, center_hu: float, width_hu: float, min_volume: float = 0.0003
-) -> Mask:
+def infer_series(model: Model, folder: Path, out: Path) -> Mask:
     """A DICOM folder → ``out``/mask.nii.gz, surface.stl, surface.glb and surface.png.
 
-    An empty mask is written as such, without a surface.
+    The window and the share under which components are dropped (in 3-D) are the manifest's. An empty
+    mask is written as such, without a surface.
+
+    Args:
+        model: trained on CT; see :func:`edgeseg.open`.
+        folder: of one series.
+        out: folder to write to.
 
     Raises:
+        ModelError: the model names no CT window.
         DataError: the folder holds no one complete series.
         OutputError: the disk refused.
     """
+    spec = model.spec
+    if spec.frame.window is None:
+        raise ModelError(f"{model.source.path}: names no CT window, so it takes no DICOM series; use a model for CT")
+
+    def predict(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        result = model(frame)
+        # Specks are dropped from the volume, not slice by slice: a vessel that crosses a slice is a speck there.
+        return mask_of(fit.back(result.probability, result.placement, spec.output.upsample), model.thresholds)
+
     series = read_series(folder)
-    mask = segment(series, predict, center_hu, width_hu, min_volume)
-    out.mkdir(parents=True, exist_ok=True)
+    mask = segment(series, predict, spec.frame.window.center_hu, spec.frame.window.width_hu, spec.output.min_area)
     write_mask(out / "mask.nii.gz", mask, series)
     if mask.any():
         mesh = surface(mask, series)
@@ -74,10 +93,6 @@ def write_slices(patient: str, series: Series, mask: Mask, out: Path, center_hu:
     Raises:
         OutputError: the disk refused.
     """
-    import cv2
-
-    from edgeseg.atomic import atomic_write
-
     rows = (out / "groups.csv").read_text(encoding="utf-8") if (out / "groups.csv").is_file() else "stem,group\n"
     for index, (hu, truth) in enumerate(zip(series.hu, mask, strict=True)):
         stem = f"{patient}_z{index:04d}"

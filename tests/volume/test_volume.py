@@ -15,8 +15,14 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from edgeseg.backends.base import EngineInfo
+from edgeseg.bundle import Source, Spec
 from edgeseg.data.layouts import open_dataset
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, ModelError
+from edgeseg.manifest import Output, Task
+from edgeseg.model import Model
+from edgeseg.train.recipe import load
+from edgeseg.train.run import frame_of
 from edgeseg.volume.masks import drop_small, read_mask, write_mask
 from edgeseg.volume.segment import infer_series, segment, write_slices
 from edgeseg.volume.series import is_series, read_series, window
@@ -92,6 +98,29 @@ def tree(tmp_path: Path) -> Tree:
     truth = vessel_tree()
     write_dicom(tmp_path / "cta", angiogram(truth), generate_uid())
     return Tree(tmp_path / "cta", truth)
+
+
+class Threshold:
+    """An engine that says 255 where grey is over 150."""
+
+    shape = (1, 64, 80, 3)
+
+    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.where(frames[..., 0] > 150, 255, 0).astype(np.uint8)[:, None]
+
+    def close(self) -> None:
+        pass
+
+
+def model_of(recipe: str) -> Model:
+    """A model of the recipe's frame, at the size of the test's slices, around that engine."""
+    loaded, _ = load(recipe)
+    frame = frame_of(loaded).model_copy(update={"height": 64, "width": 80})
+    output = Output(channels=1, height=64, width=80, min_area=loaded.min_area)
+    task = Task(kind="segmentation", modality=loaded.modality, network="dnlnet")
+    spec = Spec(task=task, classes=loaded.classes, frame=frame, output=output)
+    info = EngineInfo("threshold", "1", "fp32", "test", "test")
+    return Model(Source("graph", "test", Path("test"), spec), (Threshold(), info))
 
 
 def threshold(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -207,7 +236,7 @@ def test_the_surface_is_closed_and_in_place(tree: Tree) -> None:
 @pytest.mark.slow
 def test_a_folder_becomes_mask_and_surface_files(tree: Tree, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    infer_series(tree.folder, threshold, out, 250, 500)
+    infer_series(model_of("dnlnet-cta"), tree.folder, out)
     series = read_series(tree.folder)
     np.testing.assert_array_equal(read_mask(out / "mask.nii.gz", series), tree.truth)
     stl = trimesh.load(out / "surface.stl")
@@ -217,6 +246,11 @@ def test_a_folder_becomes_mask_and_surface_files(tree: Tree, tmp_path: Path) -> 
     red = (picture[..., 2] > 100) & (picture[..., 1] < 80)
     assert picture.shape[:2] == (1000, 2000)
     assert red[:, :1000].mean() > 0.02 and red[:, 1000:].mean() > 0.02
+
+
+def test_a_model_without_a_window_takes_no_series(tree: Tree, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no CT window"):
+        infer_series(model_of("dnlnet-drive"), tree.folder, tmp_path / "out")
 
 
 def test_a_labelled_volume_becomes_a_data_set(tree: Tree, tmp_path: Path) -> None:
