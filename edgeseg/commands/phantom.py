@@ -30,18 +30,10 @@ def phantom(
             show_default=False,
         ),
     ],
-    video_size: Annotated[
-        str, typer.Option("--video-size", metavar="WxH", help="Width and height.")
-    ] = "640x480",
-    frames: Annotated[
-        int, typer.Option("--frames", metavar="N", help="Length of the clip.")
-    ] = 96,
-    framerate: Annotated[
-        float, typer.Option("--framerate", metavar="F", help="Frames per second.")
-    ] = 25.0,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="Another seed is another scene.")
-    ] = 0,
+    video_size: Annotated[str, typer.Option("--video-size", metavar="WxH", help="Width and height.")] = "640x480",
+    frames: Annotated[int, typer.Option("--frames", metavar="N", help="Length of the clip.")] = 96,
+    framerate: Annotated[float, typer.Option("--framerate", metavar="F", help="Frames per second.")] = 25.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed is another scene.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
 ) -> None:
     """Render a synthetic clip with exact masks: a data set and a video for tests and demos."""
@@ -61,7 +53,5 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     if not match:
-        raise UsageError(
-            f"--video-size {text!r} is not WIDTHxHEIGHT; write it like 640x480"
-        )
+        raise UsageError(f"--video-size {text!r} is not WIDTHxHEIGHT; write it like 640x480")
     return int(match[1]), int(match[2])

@@ -33,9 +33,7 @@ def test_first_frame_does_not_depend_on_length(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("width", "height"), [(200, 120), (97, 131), (33, 32), (384, 288)]
-)
+@pytest.mark.parametrize(("width", "height"), [(200, 120), (97, 131), (33, 32), (384, 288)])
 def test_any_size(kind: str, width: int, height: int) -> None:
     """Frames have the size, types and values that they promise."""
     frame = PHANTOMS[kind](2, width, height, 1)[1]
@@ -83,16 +81,10 @@ def test_polyp_differs_from_what_surrounds_it(seed: int) -> None:
     assert frame.mask.any()
     kernel = np.ones((5, 5), np.uint8)
     rim = cv2.morphologyEx(frame.mask, cv2.MORPH_GRADIENT, kernel) > 0
-    ring = (cv2.dilate(frame.mask, kernel, iterations=8) > 0) & (
-        cv2.dilate(frame.mask, kernel, iterations=2) == 0
-    )
+    ring = (cv2.dilate(frame.mask, kernel, iterations=8) > 0) & (cv2.dilate(frame.mask, kernel, iterations=2) == 0)
     smooth = cv2.GaussianBlur(frame.image, (0, 0), 1.5).astype(np.float32)
-    edges = np.hypot(
-        cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    ).mean(axis=2)
-    assert np.median(edges[rim]) > 1.5 * np.median(
-        edges[ring & (frame.image.max(axis=2) > 20)]
-    )
+    edges = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)).mean(axis=2)
+    assert np.median(edges[rim]) > 1.5 * np.median(edges[ring & (frame.image.max(axis=2) > 20)])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -101,11 +93,7 @@ def test_vessels_are_darker_in_green(seed: int) -> None:
     import cv2
 
     frame = fundus(10, 640, 480, seed)[4]
-    near = (
-        (cv2.dilate(frame.mask, np.ones((9, 9), np.uint8)) > 0)
-        & (frame.mask == 0)
-        & (frame.image[..., 2] > 60)
-    )
+    near = (cv2.dilate(frame.mask, np.ones((9, 9), np.uint8)) > 0) & (frame.mask == 0) & (frame.image[..., 2] > 60)
     inside = (frame.mask > 0) & (frame.image[..., 2] > 60)
     assert 0.02 < (frame.mask > 0).mean() < 0.15
     assert frame.image[..., 1][inside].mean() < 0.9 * frame.image[..., 1][near].mean()
@@ -128,9 +116,7 @@ def test_index_out_of_range() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "request_", [(0, 64, 48, 0), (1, 8, 48, 0), (1, 64, 9000, 0), (1, 64, 48, -1)]
-)
+@pytest.mark.parametrize("request_", [(0, 64, 48, 0), (1, 8, 48, 0), (1, 64, 9000, 0), (1, 64, 48, -1)])
 def test_impossible_requests(kind: str, request_: tuple[int, int, int, int]) -> None:
     """One sentence that says what to give instead."""
     with pytest.raises(UsageError, match=r"^[^\n]+;[^\n]+$"):

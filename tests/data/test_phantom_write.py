@@ -89,9 +89,7 @@ def test_video_is_the_frames(kind: str, tmp_path: Path) -> None:
     ]
     + [("fundus", (160, 120), rate) for rate in (0.0, -1.0, float("nan"))],
 )
-def test_wrong_calls(
-    kind: str, size: tuple[int, int], framerate: float, tmp_path: Path
-) -> None:
+def test_wrong_calls(kind: str, size: tuple[int, int], framerate: float, tmp_path: Path) -> None:
     """One sentence, and nothing written."""
     with pytest.raises(UsageError, match=r"^[^\n]+; [^\n]+$"):
         write.write_clip(kind, tmp_path / "clip", size, 2, framerate, 0)
@@ -111,9 +109,7 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     assert len(list((out / "images").iterdir())) == 1
 
 
-def test_interrupted_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in the middle: neither the folder nor temporary files stay."""
 
     def stop(*_: object) -> None:
@@ -154,13 +150,9 @@ def test_command(tmp_path: Path) -> None:
     assert (out / "clip.mp4").is_file()
 
 
-@pytest.mark.parametrize(
-    "size", ["640", "640x", "x480", "640*480", "-2x4", "640x480x3"]
-)
+@pytest.mark.parametrize("size", ["640", "640x", "x480", "640*480", "-2x4", "640x480x3"])
 def test_command_size_not_understood(size: str, tmp_path: Path) -> None:
     """A size is WIDTHxHEIGHT."""
-    result = CliRunner().invoke(
-        _app(), ["fundus", "--out", str(tmp_path / "clip"), f"--video-size={size}"]
-    )
+    result = CliRunner().invoke(_app(), ["fundus", "--out", str(tmp_path / "clip"), f"--video-size={size}"])
     assert isinstance(result.exception, UsageError)
     assert "640x480" in str(result.exception)

@@ -43,9 +43,7 @@ def endoscope(rng: np.random.Generator, width: int, height: int) -> Aperture:
     kind = rng.choice(["octagon", "disc", "rounded"], p=[0.55, 0.25, 0.2])
     if kind == "octagon":
         cut = rng.uniform(0.2, 0.32) * 2 * b
-        inside = np.maximum(
-            sides, (np.abs(x) + np.abs(y) - (a + b - cut)) / np.float32(np.sqrt(2))
-        )
+        inside = np.maximum(sides, (np.abs(x) + np.abs(y) - (a + b - cut)) / np.float32(np.sqrt(2)))
     elif kind == "disc":
         inside = np.maximum(sides, np.hypot(x, y) - rng.uniform(0.98, 1.1) * max(a, b))
     else:

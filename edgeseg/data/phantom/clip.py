@@ -75,8 +75,6 @@ def check_request(frames: int, width: int, height: int, seed: int) -> None:
     if frames < 1:
         raise UsageError(f"a phantom of {frames} frames is empty; ask for at least one")
     if not (SMALLEST <= width <= LARGEST and SMALLEST <= height <= LARGEST):
-        raise UsageError(
-            f"a phantom of {width}x{height} cannot be drawn; take {SMALLEST} to {LARGEST} pixels a side"
-        )
+        raise UsageError(f"a phantom of {width}x{height} cannot be drawn; take {SMALLEST} to {LARGEST} pixels a side")
     if seed < 0:
         raise UsageError(f"the seed {seed} is negative; take 0 or more")

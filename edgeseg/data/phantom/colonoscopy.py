@@ -17,9 +17,7 @@ from edgeseg.data.phantom.tunnel import build_tunnel
 _TALLEST = 600
 
 
-def colonoscopy(
-    frames: int, width: int = 640, height: int = 480, seed: int = 0
-) -> PhantomClip:
+def colonoscopy(frames: int, width: int = 640, height: int = 480, seed: int = 0) -> PhantomClip:
     """A clip through a synthetic colon.
 
     The same seed, size and number of frames give the same clip. The scene depends on the seed alone, the aperture
@@ -51,7 +49,7 @@ class _Scene:
             max(16, round(self.aperture.width * shrink)),
             max(16, round(self.aperture.height * shrink)),
         )
-        self.rays = lens(*self.inner, rng.uniform(0.85, 1.1))
+        self.rays = lens(*self.inner, rng.uniform(0.75, 1.0))
         self.lamp = Lamp.draw(rng)
         self.noise = float(rng.uniform(1.0, 3.5))
         self.blur = float(rng.uniform(0.45, 0.8))
@@ -63,15 +61,13 @@ class _Scene:
         picture, truth = self._picture(view)
         place = self.aperture
         rng = np.random.default_rng([self.seed, 3, index])
-        picture = sensor(rng, cv2.GaussianBlur(picture, (0, 0), self.blur), self.noise)
+        blurred = np.asarray(cv2.GaussianBlur(picture, (0, 0), self.blur), np.float32)
+        picture = sensor(rng, blurred, self.noise)
         coverage = truth.astype(np.float32)
         if self.inner != (place.width, place.height):
-            picture = cv2.resize(
-                picture, (place.width, place.height), interpolation=cv2.INTER_CUBIC
-            )
-            coverage = cv2.resize(
-                coverage, (place.width, place.height), interpolation=cv2.INTER_LINEAR
-            )
+            whole = (place.width, place.height)
+            picture = np.asarray(cv2.resize(picture, whole, interpolation=cv2.INTER_CUBIC), np.float32)
+            coverage = np.asarray(cv2.resize(coverage, whole, interpolation=cv2.INTER_LINEAR), np.float32)
         width, height = self.size
         image = np.empty((height, width, 3), np.uint8)
         image[:] = to_bytes(np.broadcast_to(place.border, (1, 1, 3)).copy())

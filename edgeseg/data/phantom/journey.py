@@ -15,10 +15,10 @@ from edgeseg.data.phantom.tunnel import Tunnel
 
 # One polyp station every SPACING radii. A polyp rises from the wall between FAR and NEAR ahead of the camera, where
 # it is dark and small, so that frames between stations hold none for certain.
-SPACING, FAR, NEAR = 8.0, 4.6, 3.8
+SPACING, FAR, NEAR = 6.6, 3.5, 2.8
 # Share of a station's time → distance of its polyp ahead of the camera.
-_TIMES = np.array([-0.25, 0.0, 0.1, 0.2, 0.35, 0.5, 0.57, 1.0, 1.1, 1.2])
-_AHEAD = np.array([7.2, 5.0, 3.0, 1.9, 1.25, 0.75, -0.3, -3.0, -5.0, -6.1])
+_TIMES = np.array([-0.25, 0.0, 0.08, 0.2, 0.35, 0.54, 0.62, 1.0, 1.08, 1.2])
+_AHEAD = np.array([5.58, 4.2, 2.6, 1.9, 1.45, 1.0, -0.3, -2.4, -4.0, -4.7])
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Journey:
         self.seed = seed
         rng = np.random.default_rng([seed, 101])
         self.pace = 1 / (frames / max(1, round(frames / 96)) if frames >= 48 else 48)
-        self.start = rng.uniform(0.26, 0.42)
+        self.start = rng.uniform(0.24, 0.38)
         self.shift = [wobble(rng, (25, 90)) for _ in range(2)]
         self.look = [wobble(rng, (20, 80)) for _ in range(3)]
         self.push = wobble(rng, (18, 50))
@@ -64,11 +64,7 @@ class Journey:
         polyps = [build_polyp(rng, self.tunnel, z, theta)]
         if rng.random() < 0.25:
             other = theta + rng.choice([-1, 1]) * rng.uniform(0.9, 2.2)
-            polyps.append(
-                build_polyp(
-                    rng, self.tunnel, z + rng.uniform(0.1, 0.6), other % (2 * np.pi)
-                )
-            )
+            polyps.append(build_polyp(rng, self.tunnel, z + rng.uniform(0.1, 0.6), other % (2 * np.pi)))
         return tuple(polyps)
 
     def view(self, index: int) -> View:
@@ -76,17 +72,11 @@ class Journey:
         progress = self.start + index * self.pace
         number = int(np.floor(progress))
         # A mean over a little time rounds the corners of the table.
-        times = np.clip(
-            progress - number + np.linspace(-0.05, 0.05, 9), _TIMES[0], _TIMES[-1]
-        )
-        z = (
-            number * SPACING
-            - float(np.interp(times, _TIMES, _AHEAD).mean())
-            + 0.12 * self.push(index)
-        )
+        times = np.clip(progress - number + np.linspace(-0.05, 0.05, 9), _TIMES[0], _TIMES[-1])
+        z = number * SPACING - float(np.interp(times, _TIMES, _AHEAD).mean()) + 0.12 * self.push(index)
         share = progress - number
 
-        cx, cy = (float(c) for c in self.tunnel.centre(np.float32(z)))
+        cx, cy = (float(c) for c in self.tunnel.centre(np.array(z, np.float32)))
         polyps, weight, target = [], 0.0, np.zeros(3)
         for station in (number, number + 1):
             for place, polyp in enumerate(self.station(station)):
@@ -95,16 +85,12 @@ class Journey:
                 if grown > 0.05 and ahead > -1.5:
                     polyps.append((polyp, grown * grown * (3 - 2 * grown)))
                     if place == 0 and station == number:
-                        weight = self.interest * float(
-                            np.interp(share, [0.05, 0.25, 0.47, 0.6], [0, 1, 1, 0])
-                        )
+                        weight = self.interest * float(np.interp(share, [0.05, 0.25, 0.52, 0.64], [0, 1, 1, 0]))
                         target = polyp.base + 0.2 * polyp.axes[2]
         eye = np.array([cx, cy, z])
         eye[:2] += self.stray * np.array([self.shift[0](index), self.shift[1](index)])
-        ahead_z = np.float32(z + 1.6)
-        far = np.array(
-            [*(float(c) for c in self.tunnel.centre(ahead_z)), float(ahead_z)]
-        )
+        ahead_z = np.array(z + 1.6, np.float32)
+        far = np.array([*(float(c) for c in self.tunnel.centre(ahead_z)), float(ahead_z)])
         forward = _unit(far - eye)
         if weight:
             forward = _unit((1 - weight) * forward + weight * _unit(target - eye))

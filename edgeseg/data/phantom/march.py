@@ -41,15 +41,13 @@ def wall_depth(tunnel: Tunnel, eye: Floats, rays: Floats) -> Floats:
         rays: float32 [3, H, W], unit length, in space.
     """
     coarse = np.ascontiguousarray(rays[:, 1::4, 1::4])
-    depth = np.full(coarse.shape[1:], 0.03, np.float32)
+    rough = np.full(coarse.shape[1:], 0.03, np.float32)
     for _ in range(36):
-        depth += np.float32(0.5) * _gap(tunnel, eye, coarse, depth)
-        np.clip(depth, 0.02, REACH, out=depth)
-    near = cv2.erode(depth, np.ones((3, 3), np.uint8))
-    depth = cv2.resize(
-        near, (rays.shape[2], rays.shape[1]), interpolation=cv2.INTER_LINEAR
-    )
-    depth = depth * np.float32(0.985)
+        rough += np.float32(0.5) * _gap(tunnel, eye, coarse, rough)
+        np.clip(rough, 0.02, REACH, out=rough)
+    near = cv2.erode(rough, np.ones((3, 3), np.uint8))
+    near = cv2.resize(near, (rays.shape[2], rays.shape[1]), interpolation=cv2.INTER_LINEAR)
+    depth = np.asarray(near, np.float32) * np.float32(0.985)
     for _ in range(6):
         gap = _gap(tunnel, eye, rays, depth)
         depth += np.float32(0.65) * gap
@@ -61,7 +59,7 @@ def wall_depth(tunnel: Tunnel, eye: Floats, rays: Floats) -> Floats:
         for _ in range(24):
             far += np.float32(0.5) * wall_gap(tunnel, *(eye[k] + rest[k] * far for k in range(3)))
         depth.ravel()[late] = far
-    return np.clip(depth, 0.02, REACH)
+    return np.asarray(np.clip(depth, 0.02, REACH), np.float32)
 
 
 def _gap(tunnel: Tunnel, eye: Floats, rays: Floats, depth: Floats) -> Floats:
@@ -100,11 +98,18 @@ def polyp_depth(tunnel: Tunnel, polyp: Polyp, grown: float, eye: Floats, rays: F
     enter = np.maximum((middle - half).ravel()[live], 0.02)
     leave = np.minimum((middle + half).ravel()[live], depth.ravel()[live])
     ray = np.ascontiguousarray(rays.reshape(3, -1)[:, live])
+    half_fillet = np.float32(0.5 * polyp.fillet * grown)
     for _ in range(32):
         if not live.size:
             return
         x, y, z = (eye[k] + ray[k] * enter for k in range(3))
-        field, _, _ = polyp.blend(polyp.local(np.stack([x, y, z], axis=1)), wall_gap(tunnel, x, y, z), grown)
+        own = polyp.distance(polyp.local(np.stack([x, y, z], axis=1)), grown)
+        # Farther than the fillet is wide there is only the wall, which is known already.
+        field = own - half_fillet
+        close = np.flatnonzero(own < 2 * half_fillet)
+        if close.size:
+            gap = wall_gap(tunnel, x[close], y[close], z[close])
+            field[close], _ = polyp.blend(own[close], gap, grown)
         met = field < 0.003
         place = live[met]
         depth.ravel()[place] = np.minimum(depth.ravel()[place], enter[met])

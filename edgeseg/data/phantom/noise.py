@@ -30,31 +30,25 @@ def tile(
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         rows, columns = (min(c << octave, s) for c, s in zip(cells, shape, strict=True))
-        grid = np.pad(
-            rng.standard_normal((rows, columns)).astype(np.float32), 2, mode="wrap"
-        )
-        # Four cells of margin are scaled too and cut off, so that the interpolation wraps.
-        y = (np.arange(shape[0], dtype=np.float32) + 0.5) * (rows / shape[0]) + 1.5
-        x = (np.arange(shape[1], dtype=np.float32) + 0.5) * (columns / shape[1]) + 1.5
-        total += _spline(grid, y, x) * np.float32(0.5**octave)
-    return (total - total.mean()) / (total.std() + np.float32(1e-6))
+        grid = rng.standard_normal((rows, columns)).astype(np.float32)
+        total += np.float32(0.5**octave) * (_between(shape[0], rows) @ grid @ _between(shape[1], columns).T)
+    return np.asarray((total - total.mean()) / (total.std() + np.float32(1e-6)), np.float32)
 
 
-def _spline(grid: Floats, y: Floats, x: Floats) -> Floats:
-    """Quadratic-smooth resampling of ``grid`` at the rows ``y`` and columns ``x`` (separable)."""
+def _between(size: int, cells: int) -> Floats:
+    """Weights float32 [size, cells] that blend smoothly from each of ``cells`` values to the next, round and round."""
+    at = (np.arange(size) + 0.5) * (cells / size)
+    base = np.floor(at).astype(np.intp)
+    f = at - base
+    weight = f * f * (3 - 2 * f)
+    rows = np.arange(size)
+    matrix = np.zeros((size, cells), np.float32)
+    np.add.at(matrix, (rows, base % cells), 1 - weight)
+    np.add.at(matrix, (rows, (base + 1) % cells), weight)
+    return matrix
 
-    def along(values: Floats, at: Floats) -> Floats:
-        base = np.floor(at).astype(np.intp)
-        f = (at - base)[:, None]
-        weight = f * f * (3 - 2 * f)
-        return values[base] * (1 - weight) + values[base + 1] * weight
 
-    return along(along(grid, y).T, x).T
-
-
-def wobble(
-    rng: np.random.Generator, periods: tuple[float, float], waves: int = 3
-) -> Callable[[float], float]:
+def wobble(rng: np.random.Generator, periods: tuple[float, float], waves: int = 3) -> Callable[[float], float]:
     """A slow random function of the frame index: a sum of sines, about -1 to 1.
 
     Args:
@@ -78,11 +72,11 @@ def sensor(rng: np.random.Generator, image: Floats, strength: float) -> Floats:
         strength: standard deviation in grey levels in the middle of the range.
     """
     height, width = image.shape[:2]
-    # cv2's generator is several times faster than numpy's; its seed is drawn from ours.
+    # cv2's generator (this thread's own) is several times faster than numpy's; its seed is drawn from ours.
     cv2.setRNGSeed(int(rng.integers(1, 2**31 - 1)))
     grain = np.empty((height, width, 4), np.float32)
-    cv2.randn(grain, 0, strength)
-    return image + 0.6 * grain[..., :3] + 0.8 * grain[..., 3:]
+    cv2.randn(grain, np.zeros(4), np.full(4, strength))
+    return np.asarray(image + np.float32(0.6) * grain[..., :3] + np.float32(0.8) * grain[..., 3:], np.float32)
 
 
 def to_bytes(image: Floats) -> Bytes:

@@ -42,7 +42,7 @@ class Polyp:
 
     def local(self, points: Floats) -> Floats:
         """float32 [N, 3] in space to the polyp's own axes."""
-        return (points - self.base) @ self.axes.T
+        return np.asarray((points - self.base) @ self.axes.T, np.float32)
 
     def distance(self, q: Floats, grown: float) -> Floats:
         """Signed distance bound, float32 [N], of float32 [N, 3] in own axes; ``grown`` 0 to 1 scales the polyp."""
@@ -62,35 +62,30 @@ class Polyp:
                 total = np.minimum(total, lobe) - h * h * k * np.float32(0.25)
         assert total is not None
         waves = np.sin(p * self.ripple[0] + self.ripple[1])
-        total = (
-            total + np.float32(self.uneven) * waves[:, 0] * waves[:, 1] * waves[:, 2]
-        )
+        total = total + np.float32(self.uneven) * waves[:, 0] * waves[:, 1] * waves[:, 2]
         return np.asarray(total * np.float32(grown), np.float32)
 
-    def blend(self, q: Floats, gap: Floats, grown: float) -> tuple[Floats, Floats, Floats]:
+    def blend(self, own: Floats, gap: Floats, grown: float) -> tuple[Floats, Floats]:
         """The surface that polyp and wall make together.
 
         Args:
-            q: float32 [N, 3], points in own axes.
-            gap: float32 [N], their radial distance to the wall.
+            own: float32 [N], distance bound to the polyp.
+            gap: float32 [N], radial distance to the wall.
             grown: size, 0 to 1.
 
         Returns:
-            Distance bound to both with a fillet between, share of the polyp in it (0 to 1, above 0.5 where it is
-            the nearer), and distance bound to the polyp alone; each float32 [N].
+            Distance bound to both with a fillet between, and share of the polyp in it (0 to 1, above 0.5 where it is
+            the nearer); each float32 [N].
         """
-        own = self.distance(q, grown)
         # Radial distance overstates the true one on slopes.
         wall = gap * np.float32(0.6)
         k = np.float32(self.fillet * grown)
         share = np.clip(0.5 + 0.5 * (wall - own) / k, 0, 1)
         field = wall + (own - wall) * share - k * share * (1 - share)
-        return field, share, own
+        return field, share
 
 
-def build_polyp(
-    rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
-) -> Polyp:
+def build_polyp(rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float) -> Polyp:
     """Draws a polyp that sits on the wall at ``z``, ``theta``: dome, flat, lobed or on a short stalk."""
     at = np.array([[z]], np.float32)
     angle = np.array([[theta]], np.float32)
@@ -107,7 +102,7 @@ def build_polyp(
     first = np.cos(turn) * along + np.sin(turn) * across
     second = np.cross(inward, first)
 
-    size = rng.uniform(0.2, 0.5)
+    size = rng.uniform(0.3, 0.58)
     oval = rng.uniform(0.75, 1.3)
     kind = rng.choice(["dome", "flat", "lobed", "stalk"], p=[0.4, 0.15, 0.25, 0.2])
     centres, radii = (
@@ -139,13 +134,11 @@ def build_polyp(
             [ball * 0.5, ball * 0.5, ball * 1.3],
             [ball, ball * oval, ball * rng.uniform(0.8, 1.0)],
         ]
-    reach = max(
-        float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True)
-    )
-    # Redder, paler or much like the mucosa around it.
+    reach = max(float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True))
+    # Redder or paler than the mucosa around it.
     tone = rng.random()
-    red = rng.uniform(0.15, 0.4) if tone < 0.65 else rng.uniform(-0.22, 0.1)
-    light = rng.uniform(0.9, 1.12) if tone < 0.65 else rng.uniform(1.05, 1.25)
+    red = rng.uniform(0.25, 0.5) if tone < 0.75 else rng.uniform(-0.3, -0.1)
+    light = rng.uniform(0.88, 1.08) if tone < 0.75 else rng.uniform(1.12, 1.3)
     tint = light * np.array([1 - 0.8 * red, 1 - red, 1 + 0.12 * red])
     return Polyp(
         base=base.astype(np.float32),
@@ -154,10 +147,8 @@ def build_polyp(
         radii=np.array(radii, np.float32),
         bound=reach * 1.25,
         fillet=float(size * rng.uniform(0.12, 0.4)),
-        ripple=np.stack(
-            [rng.uniform(5, 11, 3) * 0.35 / size, rng.uniform(0, 6.3, 3)]
-        ).astype(np.float32),
+        ripple=np.stack([rng.uniform(5, 11, 3) * 0.35 / size, rng.uniform(0, 6.3, 3)]).astype(np.float32),
         uneven=float(size * rng.uniform(0.03, 0.1)),
         tint=tint.astype(np.float32),
-        spots=float(rng.uniform(0.02, 0.1)),
+        spots=float(rng.uniform(0.03, 0.15)),
     )

@@ -45,14 +45,10 @@ class Lamp:
         """A lamp from the generator."""
         angle = rng.uniform(0, 2 * np.pi)
         return Lamp(
-            offset=(0.09 * np.array([np.cos(angle), np.sin(angle), 0])).astype(
-                np.float32
-            ),
-            colour=np.array(
-                [rng.uniform(0.82, 1.08), rng.uniform(0.92, 1.04), 1.0], np.float32
-            ),
+            offset=(0.09 * np.array([np.cos(angle), np.sin(angle), 0])).astype(np.float32),
+            colour=np.array([rng.uniform(0.82, 1.08), rng.uniform(0.92, 1.04), 1.0], np.float32),
             gloss=float(rng.uniform(120, 400)),
-            shine=float(rng.uniform(1.5, 5.0)),
+            shine=float(rng.uniform(1.0, 3.5)),
             rough=float(rng.uniform(0.08, 0.24)),
             falloff=float(rng.uniform(0.5, 1.0)),
             level=float(rng.uniform(0.5, 1.0)),
@@ -61,9 +57,7 @@ class Lamp:
     def exposure(self, light: Floats) -> np.float32:
         """What ``light`` float32 [H, W, 3] is divided by, as the camera's automatic exposure would."""
         sample = light[::8, ::8].mean(axis=2)
-        return np.float32(
-            (0.5 * sample.mean() + 0.5 * np.median(sample) + 1e-4) / self.level
-        )
+        return np.float32((0.5 * sample.mean() + 0.5 * np.median(sample) + 1e-4) / self.level)
 
 
 def shade(tunnel: Tunnel, view: View, rays: Floats, lamp: Lamp) -> tuple[Floats, Bytes]:
@@ -140,12 +134,12 @@ def _put_polyp(polyp: Polyp, grown: float, mean: Floats, surface: _Surface, trut
     if not near.size:
         return
     q = polyp.local(surface.point.reshape(3, -1)[:, near].T)
-    _, share, own = polyp.blend(q, surface.gap.ravel()[near], grown)
+    own = polyp.distance(q, grown)
+    _, share = polyp.blend(own, surface.gap.ravel()[near], grown)
     truth.ravel()[near[share > 0.5]] = 1
-    # The foot lies in a little shade and takes on some of the colour.
-    surface.ambient.ravel()[near] *= 1 - np.float32(0.22) * np.clip(1 - np.abs(own) / np.float32(0.12), 0, 1) * (
-        share < 1
-    )
+    # The foot lies in a little shade.
+    shade_there = np.clip(1 - np.abs(own) / np.float32(0.12), 0, 1) * (1 - share)
+    surface.ambient.ravel()[near] *= 1 - np.float32(0.3) * shade_there
     touched = share > 0
     if not touched.any():
         return
@@ -165,7 +159,9 @@ def _put_polyp(polyp: Polyp, grown: float, mean: Floats, surface: _Surface, trut
     pattern = np.float32(0.5) * (pits[:, :1] * pits[:, 1:2] + pits[:, 2:]) + blotch[:, :1] * blotch[:, 1:2]
     tint = mean * polyp.tint * (1 + np.float32(polyp.spots) * pattern * np.array([1.2, 1.2, 0.5], np.float32))
     colour = surface.albedo.reshape(-1, 3)
-    colour[near] += share * (tint - colour[near])
+    # The colour changes within a part of the fillet, so that the truth's edge is one that can be seen.
+    painted = np.clip(share * 2 - np.float32(0.5), 0, 1)
+    colour[near] += painted * (tint - colour[near])
 
 
 def _lit(view: View, surface: _Surface, lamp: Lamp) -> Floats:
@@ -179,10 +175,7 @@ def _lit(view: View, surface: _Surface, lamp: Lamp) -> Floats:
     to_eye /= np.sqrt((to_eye * to_eye).sum(axis=0)) + np.float32(1e-4)
     facing = (surface.normal * to_lamp).sum(axis=0)
     # Light scatters inside tissue, so that it reaches a little round the edge.
-    diffuse = (
-        np.maximum((facing + np.float32(0.35)) / np.float32(1.35), np.float32(0.03))
-        * surface.ambient
-    )
+    diffuse = (np.maximum(facing, 0) + np.float32(0.3)) / np.float32(1.3) * surface.ambient
     half = to_lamp + to_eye
     half /= np.sqrt((half * half).sum(axis=0)) + np.float32(1e-4)
     mirror = np.clip((surface.wet * half).sum(axis=0), 0, 1)

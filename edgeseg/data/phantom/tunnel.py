@@ -44,17 +44,13 @@ class Tunnel:
 
     def centre(self, z: Floats) -> tuple[Floats, Floats]:
         """Centre line at ``z``: x and y, same shape."""
-        a, b, c, d = (
-            np.float32(amp) * np.sin(np.float32(speed) * z + np.float32(ph))
-            for amp, speed, ph in self.bends
-        )
+        a, b, c, d = (np.float32(amp) * np.sin(np.float32(speed) * z + np.float32(ph)) for amp, speed, ph in self.bends)
         return a + b, c + d
 
     def slope(self, z: Floats) -> tuple[Floats, Floats]:
         """Derivative of the centre line by z."""
         a, b, c, d = (
-            np.float32(amp * speed) * np.cos(np.float32(speed) * z + np.float32(ph))
-            for amp, speed, ph in self.bends
+            np.float32(amp * speed) * np.cos(np.float32(speed) * z + np.float32(ph)) for amp, speed, ph in self.bends
         )
         return a + b, c + d
 
@@ -62,7 +58,7 @@ class Tunnel:
         """Distance from the centre line and angle around it in radians, 0 to 2 pi, of points in space."""
         cx, cy = self.centre(z)
         rho, theta = cv2.cartToPolar(x - cx, y - cy)
-        return rho.reshape(x.shape), theta.reshape(x.shape)
+        return np.asarray(rho, np.float32).reshape(x.shape), np.asarray(theta, np.float32).reshape(x.shape)
 
     def skin(self, theta: Floats, z: Floats) -> Floats:
         """Place along the texture, as ``z`` is along the tube."""
@@ -77,7 +73,7 @@ def _look_up(image: Floats, theta: Floats, z: Floats) -> Floats:
     rows, columns = image.shape[:2]
     u = theta * np.float32(columns / (2 * np.pi)) - np.float32(0.5)
     v = np.mod(z, np.float32(PERIOD)) * np.float32(rows / PERIOD) - np.float32(0.5)
-    return cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return np.asarray(cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
 def look_up_wall(tunnel: Tunnel, theta: Floats, z: Floats) -> Floats:
@@ -98,11 +94,9 @@ def look_up_albedo(tunnel: Tunnel, theta: Floats, z: Floats) -> Bytes:
 
 def look_up_grain(tunnel: Tunnel, theta: Floats, z: Floats) -> Floats:
     """Fine relief and brightness, float32 [H, W, 3]."""
-    u = np.mod(
-        theta * np.float32(_GRAIN_AROUND * _GRAIN / (2 * np.pi)), np.float32(_GRAIN)
-    )
+    u = np.mod(theta * np.float32(_GRAIN_AROUND * _GRAIN / (2 * np.pi)), np.float32(_GRAIN))
     v = np.mod(z * np.float32(_GRAIN_ALONG * _GRAIN / PERIOD), np.float32(_GRAIN))
-    return cv2.remap(tunnel.grain, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return np.asarray(cv2.remap(tunnel.grain, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
 
 
 def build_tunnel(rng: np.random.Generator) -> Tunnel:
@@ -111,16 +105,10 @@ def build_tunnel(rng: np.random.Generator) -> Tunnel:
     rows, columns = radius.shape
     padded = np.pad(radius, 1, mode="wrap")
     by_z = (padded[2:, 1:-1] - padded[:-2, 1:-1]) * np.float32(rows / PERIOD / 2)
-    by_theta = (padded[1:-1, 2:] - padded[1:-1, :-2]) * np.float32(
-        columns / (2 * np.pi) / 2
-    )
+    by_theta = (padded[1:-1, 2:] - padded[1:-1, :-2]) * np.float32(columns / (2 * np.pi) / 2)
     margin = 60
-    wide = cv2.GaussianBlur(np.pad(radius, margin, mode="wrap"), (0, 0), 16)[
-        margin:-margin, margin:-margin
-    ]
-    ambient = np.clip(1 - 2.2 * np.maximum(radius - wide, 0), 0.35, 1).astype(
-        np.float32
-    )
+    wide = cv2.GaussianBlur(np.pad(radius, margin, mode="wrap"), (0, 0), 16)[margin:-margin, margin:-margin]
+    ambient = np.clip(1 - 2.2 * np.maximum(radius - wide, 0), 0.35, 1).astype(np.float32)
     bends = np.array(
         [
             [
@@ -155,9 +143,7 @@ def build_tunnel(rng: np.random.Generator) -> Tunnel:
 
 def _radius(rng: np.random.Generator) -> Floats:
     rows, columns = _MAP
-    theta = (
-        (np.arange(columns, dtype=np.float32) + 0.5) * np.float32(2 * np.pi / columns)
-    )[None, :]
+    theta = ((np.arange(columns, dtype=np.float32) + 0.5) * np.float32(2 * np.pi / columns))[None, :]
     z = ((np.arange(rows, dtype=np.float32) + 0.5) * np.float32(PERIOD / rows))[:, None]
     lobes = rng.uniform(0.02, 0.09)
     turn = rng.uniform(0, 2 * np.pi)
@@ -172,40 +158,28 @@ def _radius(rng: np.random.Generator) -> Floats:
         lean = lean + rng.uniform(0, 0.1) * np.sin(2 * theta + rng.uniform(0, 6.3))
         off = np.mod(z - np.float32(at) - lean + PERIOD / 2, PERIOD) - PERIOD / 2
         broad = rng.uniform(0.09, 0.2)
-        reach = (
-            np.clip(
-                rng.uniform(0.0, 0.9) + np.cos(theta - rng.uniform(0, 6.3)), 0, None
-            )
-            ** 0.7
-        )
+        reach = np.clip(rng.uniform(0.0, 0.9) + np.cos(theta - rng.uniform(0, 6.3)), 0, None) ** 0.7
         reach = reach * (1 + 0.25 * np.cos(3 * theta + turn + np.pi))
-        radius -= (
-            tall
-            * rng.uniform(0.4, 1.2)
-            * reach
-            * (1 + (off / np.float32(broad)) ** 2) ** -1.5
-        )
-    return np.maximum(radius, 0.45).astype(np.float32)
+        radius -= tall * rng.uniform(0.4, 1.2) * reach * (1 + (off / np.float32(broad)) ** 2) ** -1.5
+    return np.asarray(np.maximum(radius, 0.45), np.float32)
 
 
 def _albedo(rng: np.random.Generator) -> Bytes:
     rows, columns = _TEXTURE
     # From pale yellow-orange over salmon to dull red, as preparations, lamps and white balances differ.
-    tint = rng.dirichlet([0.7, 0.7, 0.7]) @ np.array(
-        [[0.28, 0.50, 0.88], [0.40, 0.48, 0.86], [0.24, 0.32, 0.78]]
-    )
+    tint = rng.dirichlet([0.7, 0.7, 0.7]) @ np.array([[0.28, 0.50, 0.88], [0.40, 0.48, 0.86], [0.24, 0.32, 0.78]])
     colour = np.empty((rows, columns, 3), np.float32)
     blotch = tile(rng, _TEXTURE, (20, 8), 3)
     pale = tile(rng, _TEXTURE, (10, 4), 2)
     for channel, (red, light) in enumerate(((0.10, 0.06), (0.11, 0.05), (0.02, 0.03))):
         colour[..., channel] = tint[channel] * (1 - red * blotch + light * pale)
     # Blood absorbs blue and green: vessels darken those, red hardly.
-    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.3, 0.9) / 255)
+    depth = _vessels(rng).astype(np.float32) * np.float32(rng.uniform(0.2, 0.7) / 255)
     depth *= np.clip(0.7 + 0.5 * tile(rng, _TEXTURE, (12, 5), 2), 0, 1)
     colour *= 1 - depth[..., None] * np.array([0.75, 0.85, 0.42], np.float32)
     if rng.random() < 0.5:
         residue = _residue(rng)
-        stain = np.array([0.10, 0.42, 0.62], np.float32) * rng.uniform(0.7, 1.25)
+        stain = np.array([0.10, 0.38, 0.68], np.float32) * rng.uniform(0.7, 1.25)
         colour += residue[..., None] * (stain - colour)
     texture = np.clip(np.rint(colour * 255), 0, 255).astype(np.uint8)
     if rng.random() < 0.4:
@@ -232,7 +206,7 @@ def _vessels(rng: np.random.Generator) -> Bytes:
             rng,
             (0, 0),
             rng.uniform(0, 6.3),
-            rng.uniform(0.022, 0.05),
+            rng.uniform(0.018, 0.04),
             rule,
             lambda _x, _y, _a, _w: 0.0,
         )
@@ -244,9 +218,7 @@ def _vessels(rng: np.random.Generator) -> Bytes:
                     draw(layer, tree, scale, (x + over_x, y + over_y))
     # Half of them lie deeper and show blurred.
     deep = cv2.GaussianBlur(fine, (0, 0), 3.0)
-    return np.maximum(
-        cv2.GaussianBlur(canvas, (0, 0), 1.1), cv2.convertScaleAbs(deep, alpha=0.8)
-    ).astype(np.uint8)
+    return np.maximum(cv2.GaussianBlur(canvas, (0, 0), 1.1), cv2.convertScaleAbs(deep, alpha=0.8)).astype(np.uint8)
 
 
 def _bubbles(rng: np.random.Generator, texture: Bytes) -> None:
@@ -263,15 +235,11 @@ def _bubbles(rng: np.random.Generator, texture: Bytes) -> None:
 
 
 def _residue(rng: np.random.Generator) -> Floats:
-    theta = (np.arange(_TEXTURE[1], dtype=np.float32) + 0.5) * np.float32(
-        2 * np.pi / _TEXTURE[1]
-    )
+    theta = (np.arange(_TEXTURE[1], dtype=np.float32) + 0.5) * np.float32(2 * np.pi / _TEXTURE[1])
     # Fluid gathers on one side of the tube, y down being theta = pi / 2.
     low = np.clip(np.sin(theta + rng.uniform(-0.6, 0.6)), 0, 1)[None, :]
     field = tile(rng, _TEXTURE, (40, 14), 4) + 0.9 * low
-    return np.asarray(
-        np.clip((field - rng.uniform(2.0, 2.6)) * 1.6, 0, 0.85), np.float32
-    )
+    return np.asarray(np.clip((field - rng.uniform(2.0, 2.6)) * 1.2, 0, 0.7), np.float32)
 
 
 def _grain(rng: np.random.Generator) -> Floats:
@@ -281,6 +249,4 @@ def _grain(rng: np.random.Generator) -> Floats:
     around = padded[1:-1, 2:] - padded[1:-1, :-2]
     along = padded[2:, 1:-1] - padded[:-2, 1:-1]
     light = tile(rng, shape, (64, 64), 2)
-    return np.stack([around / around.std(), along / along.std(), light], axis=2).astype(
-        np.float32
-    )
+    return np.stack([around / around.std(), along / along.std(), light], axis=2).astype(np.float32)

@@ -79,9 +79,7 @@ def grow(
         for _ in range(max(4, int(rng.gamma(6.0, rule.length / 6.0)))):
             # Windings swing about the heading instead of adding up to curls.
             winding = 0.85 * winding + rule.tortuosity * rng.standard_normal()
-            angle += 0.15 * rule.tortuosity * rng.standard_normal() + steer(
-                x, y, angle, w
-            )
+            angle += 0.15 * rule.tortuosity * rng.standard_normal() + steer(x, y, angle, w)
             x += rule.step * float(np.cos(angle + winding))
             y += rule.step * float(np.sin(angle + winding))
             w *= 1 - rule.taper
@@ -126,10 +124,7 @@ def draw(
     for branch in branches:
         along = np.gradient(branch.points, axis=0)
         along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
-        across = (
-            np.stack([-along[:, 1], along[:, 0]], axis=1)
-            * (branch.widths * wider / 2)[:, None]
-        )
+        across = np.stack([-along[:, 1], along[:, 0]], axis=1) * (branch.widths * wider / 2)[:, None]
         left = np.rint((branch.points + across) * unit + shift).astype(np.int32)
         right = np.rint((branch.points - across) * unit + shift).astype(np.int32)
         outline = np.concatenate([left, right[::-1]])

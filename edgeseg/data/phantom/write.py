@@ -65,9 +65,7 @@ def write_clip(
         OutputError: the disk refused, or ``out`` holds something that is not a phantom.
     """
     if kind not in PHANTOMS:
-        raise UsageError(
-            f"there is no phantom {kind!r}; choose one of {', '.join(PHANTOMS)}"
-        )
+        raise UsageError(f"there is no phantom {kind!r}; choose one of {', '.join(PHANTOMS)}")
     width, height = size
     if width % 2 or height % 2:
         raise UsageError(
@@ -75,9 +73,7 @@ def write_clip(
             f"take {width + width % 2}x{height + height % 2}"
         )
     if not 0.1 <= framerate <= 1000:
-        raise UsageError(
-            f"a frame rate of {framerate:g} per second makes no video; take 0.1 to 1000"
-        )
+        raise UsageError(f"a frame rate of {framerate:g} per second makes no video; take 0.1 to 1000")
     clip = PHANTOMS[kind](frames, width, height, seed)
     _check_place(out)
     with atomic_folder(out) as folder:
@@ -92,9 +88,7 @@ def write_clip(
             "target": "polyp" if kind == "colonoscopy" else "vessel",
             "frames_with_target": targets,
         }
-        (folder / "phantom.json").write_text(
-            json.dumps(about, indent=1) + "\n", encoding="utf-8"
-        )
+        (folder / "phantom.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def _check_place(out: Path) -> None:
@@ -102,14 +96,10 @@ def _check_place(out: Path) -> None:
     if out.is_dir() and (not any(out.iterdir()) or (out / "phantom.json").is_file()):
         return
     if out.exists():
-        raise OutputError(
-            f"{out} exists and is not a phantom; choose another --out or remove it first"
-        )
+        raise OutputError(f"{out} exists and is not a phantom; choose another --out or remove it first")
 
 
-def _render(
-    clip: PhantomClip, folder: Path, framerate: float, quiet: bool
-) -> list[int]:
+def _render(clip: PhantomClip, folder: Path, framerate: float, quiet: bool) -> list[int]:
     for name in ("images", "masks"):
         (folder / name).mkdir()
     digits = max(4, len(str(len(clip) - 1)))
@@ -126,9 +116,7 @@ def _render(
         ) as progress,
         av.open(str(folder / "clip.mp4"), "w") as video,
     ):
-        stream = video.add_stream(
-            "libx264", rate=Fraction(framerate).limit_denominator(1001)
-        )
+        stream = video.add_stream("libx264", rate=Fraction(framerate).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = clip.width, clip.height, "yuv420p"
         stream.options = {"crf": "15", "preset": "veryfast"}
         context = stream.codec_context
@@ -152,13 +140,9 @@ def _to_yuv(image: Bytes) -> av.VideoFrame:
     """
     height, width = image.shape[:2]
     yuv = cv2.transform(image.astype(np.float32), _MATRIX)
-    chroma = cv2.filter2D(
-        yuv[..., 1:], -1, _LEFT, anchor=(1, 0), borderType=cv2.BORDER_REPLICATE
-    )[::2, ::2]
+    chroma = cv2.filter2D(yuv[..., 1:], -1, _LEFT, anchor=(1, 0), borderType=cv2.BORDER_REPLICATE)[::2, ::2]
     planes = [yuv[..., 0].ravel(), chroma[..., 0].ravel(), chroma[..., 1].ravel()]
-    packed = (
-        np.rint(np.concatenate(planes)).astype(np.uint8).reshape(height * 3 // 2, width)
-    )
+    packed = np.rint(np.concatenate(planes)).astype(np.uint8).reshape(height * 3 // 2, width)
     frame = av.VideoFrame.from_ndarray(packed, format="yuv420p")
     frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
     return frame
