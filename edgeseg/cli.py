@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import export, nets, phantom, train, val
+from edgeseg.commands import bench, export, infer, nets, phantom, train, val
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -40,6 +40,8 @@ for name, command in (
     ("train", train.command),
     ("val", val.command),
     ("export", export.command),
+    ("infer", infer.command),
+    ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
 ):

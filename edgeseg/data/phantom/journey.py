@@ -15,7 +15,7 @@ from edgeseg.data.phantom.tunnel import Tunnel
 
 # One polyp station every SPACING radii. A polyp rises from the wall between FAR and NEAR ahead of the camera, where
 # it is dark and small, so that frames between stations hold none for certain.
-SPACING, FAR, NEAR = 6.6, 3.5, 2.8
+SPACING, FAR, NEAR = 6.6, 3.2, 2.6
 # Share of a station's time → distance of its polyp ahead of the camera.
 _TIMES = np.array([-0.25, 0.0, 0.08, 0.2, 0.35, 0.54, 0.62, 1.0, 1.08, 1.2])
 _AHEAD = np.array([5.58, 4.2, 2.6, 1.9, 1.45, 1.0, -0.3, -2.4, -4.0, -4.7])
@@ -59,13 +59,20 @@ class Journey:
         if number < 0:
             return ()
         rng = np.random.default_rng([self.seed, 102, number])
-        theta = rng.uniform(0, 2 * np.pi)
         z = number * SPACING
+        theta = self._open_place(rng, z)
         polyps = [build_polyp(rng, self.tunnel, z, theta)]
         if rng.random() < 0.25:
             other = theta + rng.choice([-1, 1]) * rng.uniform(0.9, 2.2)
             polyps.append(build_polyp(rng, self.tunnel, z + rng.uniform(0.1, 0.6), other % (2 * np.pi)))
         return tuple(polyps)
+
+    def _open_place(self, rng: np.random.Generator, z: float) -> float:
+        """An angle at ``z`` where no high fold stands between the wall and a camera that comes nearer."""
+        angles = rng.uniform(0, 2 * np.pi, 5)
+        theta, before = np.meshgrid(angles, z - np.linspace(0, 1.3, 12))
+        clear = self.tunnel.radius(theta.astype(np.float32), before.astype(np.float32)).min(axis=0)
+        return float(angles[int(np.argmax(clear))])
 
     def view(self, index: int) -> View:
         """The camera in frame ``index``."""

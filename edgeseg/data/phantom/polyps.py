@@ -137,8 +137,8 @@ def build_polyp(rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
     reach = max(float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True))
     # Redder or paler than the mucosa around it.
     tone = rng.random()
-    red = rng.uniform(0.25, 0.5) if tone < 0.75 else rng.uniform(-0.3, -0.1)
-    light = rng.uniform(0.88, 1.08) if tone < 0.75 else rng.uniform(1.12, 1.3)
+    red = rng.uniform(0.25, 0.5) if tone < 0.9 else rng.uniform(0.05, 0.15)
+    light = rng.uniform(0.88, 1.08) if tone < 0.9 else rng.uniform(1.1, 1.25)
     tint = light * np.array([1 - 0.8 * red, 1 - red, 1 + 0.12 * red])
     return Polyp(
         base=base.astype(np.float32),

@@ -1,0 +1,47 @@
+"""`edgeseg bench MODEL`, with trtexec's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands import options
+from edgeseg.errors import UsageError
+
+
+def command(
+    model: options.Model,
+    backend: options.BackendOption = options.Backend.auto,
+    precision: options.PrecisionOption = options.Precision.auto,
+    device: options.Device = 0,
+    threads: options.Threads = 0,
+    warm_up: Annotated[float, typer.Option("--warmUp", metavar="MS", min=0)] = 200.0,
+    duration: Annotated[float, typer.Option("--duration", metavar="S", min=0)] = 3.0,
+    iterations: Annotated[int, typer.Option("--iterations", metavar="N", min=1)] = 10,
+    percentile: Annotated[str, typer.Option("--percentile", metavar="P,P")] = "50,95,99",
+    export_times: Annotated[Path | None, typer.Option("--exportTimes", metavar="FILE", help="CSV.")] = None,
+    json_to: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure latency through the same call that infer makes."""
+    from edgeseg import console
+    from edgeseg.atomic import atomic_write
+    from edgeseg.bench import bench
+    from edgeseg.bundle import open_model
+
+    try:
+        percentiles = [float(part) for part in percentile.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--percentile {percentile}: give numbers joined by commas, such as 50,95,99") from error
+    if not all(0 < p < 100 for p in percentiles):
+        raise UsageError(f"--percentile {percentile}: percentiles lie between 0 and 100")
+    with open_model(model).load(backend.value, precision.value, device=device, threads=threads) as loaded:
+        result = bench(
+            loaded, warm_up_ms=warm_up, duration_s=duration, iterations=iterations, percentiles=percentiles
+        )
+    if export_times is not None:
+        atomic_write(export_times, result.export_times())
+    console.console(json_to, quiet=quiet).print(result.table())
+    console.write_json(result.json(), json_to)

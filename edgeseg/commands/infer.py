@@ -1,0 +1,54 @@
+"""`edgeseg infer --stream SOURCE --model BUNDLE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeseg.commands import options
+
+
+def command(
+    stream: Annotated[str, typer.Option("--stream", metavar="SOURCE", help="Video, folder, glob or camera index.")],
+    model: Annotated[str, typer.Option("--model", metavar="BUNDLE", help="A bundle or zoo name.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE|DIR", help="Annotated video, or a folder for everything.")
+    ] = None,
+    masks: Annotated[Path | None, typer.Option("--masks", metavar="DIR", help="Masks as PNG.")] = None,
+    events: Annotated[Path | None, typer.Option("--events", metavar="FILE", help="Events as JSONL.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="A window; needs a display and opencv-python.")] = False,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="Stop after so many.")] = None,
+    threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
+    backend: options.BackendOption = options.Backend.auto,
+    precision: options.PrecisionOption = options.Precision.auto,
+    device: options.Device = 0,
+    threads: options.Threads = 0,
+    video_size: Annotated[str | None, typer.Option("--video-size", metavar="WxH", help="Asked of a camera.")] = None,
+    framerate: Annotated[float | None, typer.Option("--framerate", min=0.1, help="Asked of a camera.")] = None,
+    json_to: options.Json = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Segment a video, pictures or a camera."""
+    from edgeseg import console
+    from edgeseg.bundle import open_model
+    from edgeseg.errors import InputError
+    from edgeseg.stream.infer import Outputs, infer
+    from edgeseg.stream.sources.base import SourceOptions
+
+    screen = console.console(json_to, quiet=quiet)
+    source_options = SourceOptions(options.parse_size(video_size, "--video-size") if video_size else None, framerate)
+    loaded = open_model(model).load(
+        backend.value, precision.value, device=device, threads=threads, threshold=threshold
+    )
+    with loaded:
+        screen.print(f"engine: {loaded.engine}")
+        outputs = Outputs(out, masks, events, show)
+        summary, written = infer(loaded, stream, outputs, source_options, frames=frames, quiet=quiet)
+    screen.print(summary.table())
+    for path in written:
+        screen.print(f"written: {path}")
+    console.write_json(summary.json(), json_to)
+    if summary.warning:
+        raise InputError(f"{summary.warning}; what could be decoded was segmented")

@@ -1,0 +1,32 @@
+"""Masks as PNG, class index per pixel times 255 / classes (a single class: 0 and 255)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeseg.atomic import atomic_write
+from edgeseg.model import Result
+from edgeseg.stream.frame import StreamFrame
+
+
+class MaskFolder:
+    """NAME.png per still, SEQUENCE.png (eight digits) per video frame, each complete or not there.
+
+    A single class is written 0 and 255, as data sets have it; several classes as their index.
+    """
+
+    name = "masks"
+
+    def __init__(self, folder: Path, classes: int) -> None:
+        self._folder = folder
+        self._scale = np.uint8(255 if classes == 1 else 1)
+
+    def write(self, frame: StreamFrame, result: Result) -> None:
+        _, data = cv2.imencode(".png", result.mask * self._scale, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        atomic_write(self._folder / f"{frame.name or f'{frame.sequence:08d}'}.png", data.tobytes())
+
+    def close(self) -> None:
+        """Every file is complete already."""

@@ -1,0 +1,69 @@
+"""What ``--stream SOURCE`` means: a table from the look of the text to the file that opens it.
+
+Adding a kind of source is a file beside this one and a row in ``TABLE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeseg.data.dataset import IMAGE_SUFFIXES
+from edgeseg.errors import InputError
+from edgeseg.stream.sources.base import FrameSource, SourceOptions
+
+
+def _camera(text: str, options: SourceOptions) -> FrameSource:
+    from edgeseg.stream.sources.camera import Camera
+
+    return Camera(int(text), options)
+
+
+def _stills(text: str, options: SourceOptions) -> FrameSource:
+    from edgeseg.stream.sources.stills import Stills
+
+    return Stills(text, options)
+
+
+def _video(text: str, options: SourceOptions) -> FrameSource:
+    from edgeseg.stream.sources.video import VideoFile
+
+    return VideoFile(Path(text), options)
+
+
+def _is_stills(text: str) -> bool:
+    path = Path(text)
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    return any(sign in text for sign in "*?[") and not path.exists()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table: ``matches`` looks at the text alone (and whether it is a file or folder)."""
+
+    name: str
+    matches: Callable[[str], bool]
+    open: Callable[[str, SourceOptions], FrameSource]
+
+
+TABLE: tuple[Kind, ...] = (
+    Kind("camera index", str.isdigit, _camera),
+    Kind("picture, folder or glob", _is_stills, _stills),
+    Kind("video file", lambda text: "://" not in text, _video),
+)
+
+
+def open_source(text: str, options: SourceOptions | None = None) -> FrameSource:
+    """Opens SOURCE.
+
+    Raises:
+        InputError: a file that is not what it should be, or a kind nobody knows.
+        SourceError: a camera that cannot be opened.
+    """
+    for kind in TABLE:
+        if kind.matches(text):
+            return kind.open(text, options or SourceOptions())
+    kinds = ", ".join(kind.name for kind in TABLE)
+    raise InputError(f"{text.partition('://')[0]}://: no such kind of source; there are: {kinds}")

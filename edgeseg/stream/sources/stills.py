@@ -1,0 +1,55 @@
+"""Single pictures: a file, a folder, or a glob; sorted by name."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeseg.data.dataset import IMAGE_SUFFIXES, read_frame
+from edgeseg.errors import InputError
+from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.sources.base import SourceOptions
+
+
+class Stills:
+    """Pictures one after the other; a damaged one ends the run with its name.
+
+    Raises:
+        InputError: none found.
+    """
+
+    live = False
+    stills = True
+
+    def __init__(self, pattern: str, options: SourceOptions) -> None:
+        self.name = pattern
+        self.warning = ""
+        self.framerate = None
+        self._files = find(pattern)
+        if not self._files:
+            raise InputError(f"{pattern}: no pictures found (looked for {', '.join(IMAGE_SUFFIXES)})")
+        self.length = len(self._files)
+
+    def __iter__(self) -> Iterator[StreamFrame]:
+        for sequence, path in enumerate(self._files):
+            start = time.perf_counter()
+            image = read_frame(path)
+            decode = (time.perf_counter() - start) * 1e3
+            yield StreamFrame(image, sequence, float(sequence), time.monotonic(), time.time(), decode, path.stem)
+
+    def close(self) -> None:
+        """Nothing is held open between pictures."""
+
+
+def find(pattern: str) -> list[Path]:
+    """Files of a folder, a glob, or one file."""
+    path = Path(pattern)
+    if path.is_dir():
+        found = list(path.iterdir())
+    elif path.is_file():
+        found = [path]
+    else:
+        found = [Path(name) for name in glob.glob(pattern, recursive=True)]
+    return sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())

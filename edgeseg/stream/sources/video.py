@@ -1,0 +1,90 @@
+"""Video files through PyAV: every frame, in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from edgeseg.errors import InputError
+from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.sources.base import SourceOptions
+from edgeseg.stream.sources.color import to_bgr
+
+
+class VideoFile:
+    """A recorded video. Damaged packets are counted and said, the rest is still segmented.
+
+    Raises:
+        InputError: no such file, empty, or no video.
+    """
+
+    live = False
+    stills = False
+
+    def __init__(self, path: Path, options: SourceOptions) -> None:
+        self.name = str(path)
+        self.warning = ""
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty")
+        try:
+            self._container = av.open(str(path), timeout=10)
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(f"{path}: is no video, or a damaged one ({_reason(error)})") from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise InputError(f"{path}: holds no video stream")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self.length = self._stream.frames or None
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.framerate = float(rate) if rate else None
+
+    def __iter__(self) -> Iterator[StreamFrame]:
+        reformatter = VideoReformatter()
+        sequence, damaged, packets = 0, 0, 0
+        start = time.perf_counter()
+        for packet in self._packets():
+            packets += packet.size > 0
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                damaged += 1
+                continue
+            for frame in frames:
+                damaged += bool(frame.is_corrupt)
+                image = to_bgr(frame, reformatter)
+                now = time.perf_counter()
+                source_time = float(frame.time) if frame.time is not None else sequence / (self.framerate or 25.0)
+                yield StreamFrame(image, sequence, source_time, time.monotonic(), time.time(), (now - start) * 1e3)
+                sequence += 1
+                start = time.perf_counter()
+        self._finish(sequence, damaged, packets)
+
+    def _packets(self) -> Iterator[av.Packet]:
+        try:
+            yield from self._container.demux(self._stream)
+        except (av.FFmpegError, OSError) as error:
+            self.warning = f"{self.name}: reading stopped ({_reason(error)})"
+
+    def _finish(self, frames: int, damaged: int, packets: int) -> None:
+        if frames == 0:
+            raise InputError(f"{self.name}: holds no frame that can be decoded")
+        if damaged:
+            self.warning = f"{self.name}: {damaged} damaged frames or packets"
+        elif self.length and packets < self.length and not self.warning:
+            self.warning = f"{self.name}: ends after {packets} of {self.length} frames (truncated)"
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's words without its numbers."""
+    text = getattr(error, "strerror", None) or str(error)
+    return str(text).splitlines()[0]

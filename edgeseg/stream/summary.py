@@ -1,0 +1,114 @@
+"""What a run says at the end: frames, speed, and percentiles per stage, in constant memory."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+PERCENTILES = (50, 95, 99)
+# Bins of 1 % width from 1 µs to 1,000 s: a working day of frames takes no more memory than a second of them.
+_FIRST_MS, _GROWTH = 1e-3, math.log(1.01)
+_BINS = math.ceil(math.log(1e6 / _FIRST_MS) / _GROWTH) + 1
+
+
+class Latency:
+    """Milliseconds in bins of 1 % width."""
+
+    def __init__(self) -> None:
+        self._bins = np.zeros(_BINS, np.int64)
+        self.count = 0
+
+    def add(self, milliseconds: float) -> None:
+        index = int(math.log(max(milliseconds, _FIRST_MS) / _FIRST_MS) / _GROWTH)
+        self._bins[min(index, _BINS - 1)] += 1
+        self.count += 1
+
+    def percentile(self, percent: float) -> float:
+        """Middle of the bin that the percentile falls in; 0 if empty."""
+        if not self.count:
+            return 0.0
+        rank = max(1, math.ceil(self.count * percent / 100))
+        index = int(np.searchsorted(np.cumsum(self._bins), rank))
+        return float(_FIRST_MS * math.exp((index + 0.5) * _GROWTH))
+
+    @property
+    def p50(self) -> float:
+        return self.percentile(50)
+
+    @property
+    def p95(self) -> float:
+        return self.percentile(95)
+
+    @property
+    def p99(self) -> float:
+        return self.percentile(99)
+
+
+@dataclass
+class Summary:
+    """Of one stream: ``stages`` by name, milliseconds; ``dropped`` frames; ``states`` frames per signal state."""
+
+    stream: str = ""
+    engine: str = ""
+    frames: int = 0
+    dropped: int = 0
+    with_target: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    stages: dict[str, Latency] = field(default_factory=dict)
+    seconds: float = 0.0
+    warning: str = ""
+    _began: float = field(default_factory=time.perf_counter, repr=False)
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        if stage not in self.stages:
+            self.stages[stage] = Latency()
+        self.stages[stage].add(milliseconds)
+
+    def begin(self) -> None:
+        self._began = time.perf_counter()
+
+    def end(self) -> None:
+        self.seconds = time.perf_counter() - self._began
+
+    @property
+    def fps(self) -> float:
+        return self.frames / self.seconds if self.seconds else 0.0
+
+    def json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {
+            "stream": self.stream,
+            "engine": self.engine,
+            "frames": self.frames,
+            "fps": round(self.fps, 2),
+            "seconds": round(self.seconds, 3),
+            "dropped": self.dropped,
+            "states": dict(self.states),
+            "stages": {
+                name: {f"p{p}": round(latency.percentile(p), 3) for p in PERCENTILES}
+                for name, latency in self.stages.items()
+            },
+        }
+        return out | ({"warning": self.warning} if self.warning else {})
+
+    def table(self) -> Table:
+        from rich.table import Table
+
+        table = Table(
+            "stage (ms)",
+            *(f"p{p}" for p in PERCENTILES),
+            title=f"{self.stream}: {self.frames} frames at {self.fps:.1f} fps",
+            title_justify="left",
+        )
+        for name, latency in self.stages.items():
+            table.add_row(name, *(f"{latency.percentile(p):.2f}" for p in PERCENTILES))
+        table.caption = self.engine
+        table.caption_justify = "left"
+        return table
