@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from edgeseg.bundle import Spec
 from edgeseg.data.dataset import Pair, read_mask, read_pair
 from edgeseg.errors import DataError
 from edgeseg.postprocess import mask_of
+from edgeseg.tiles import tiled
 
 Image = NDArray[np.uint8]
 Predict = Callable[[Image], NDArray[np.uint8] | NDArray[np.float32]]
@@ -30,7 +32,16 @@ class Comparison:
     figures: metrics.ImageFigures
 
 
-def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int], tally: metrics.Tally, area: str) -> Comparison:
+def compare(
+    pair: Pair,
+    predict: Predict,
+    spec: Spec,
+    thresholds: Sequence[int],
+    tally: metrics.Tally,
+    area: str,
+    *,
+    tile: bool = False,
+) -> Comparison:
     """Predicts one labelled frame and adds it to the tally.
 
     Args:
@@ -40,14 +51,20 @@ def compare(pair: Pair, predict: Predict, spec: Spec, thresholds: Sequence[int],
         thresholds: grey level per class.
         tally: collects.
         area: "frame", or "fov" for inside the field of view only.
+        tile: sliding window instead of one fit, see :mod:`edgeseg.tiles`.
 
     Raises:
         DataError: the pair is not what it should be, or has no field of view.
     """
     frame, truth = read_pair(pair)
-    box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
-    placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
-    probability = fit.back(predict(steps.network_input(frame, placement, spec.frame)), placement, spec.output.upsample)
+    probability: NDArray[Any]
+    if tile:
+        probability = tiled(frame, predict, spec.frame)
+    else:
+        box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
+        placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
+        fitted = steps.network_input(frame, placement, spec.frame)
+        probability = fit.back(predict(fitted), placement, spec.output.upsample)
     predicted = positive(probability, thresholds, spec.output.min_area)
     inside = None
     if area == "fov":
@@ -73,6 +90,7 @@ def evaluate(
     thresholds: Sequence[int],
     *,
     area: str = "frame",
+    tile: bool = False,
     each: Callable[[Comparison], None] | None = None,
 ) -> metrics.Tally:
     """Figures over labelled frames; ``each`` sees every comparison (progress, pictures).
@@ -82,7 +100,7 @@ def evaluate(
     """
     tally = metrics.Tally()
     for pair in pairs:
-        comparison = compare(pair, predict, spec, thresholds, tally, area)
+        comparison = compare(pair, predict, spec, thresholds, tally, area, tile=tile)
         if each is not None:
             each(comparison)
     return tally

@@ -19,6 +19,7 @@ from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.errors import GateError
+from edgeseg.steps import network_input
 
 Image = NDArray[np.uint8]
 HEIGHT, WIDTH = 360, 480
@@ -53,7 +54,7 @@ def candidates(modality: str, spec: mf.Frame) -> Iterator[GoldenFrame]:
                     source += f" veil {veil}"
                 box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
                 placement = fit.place(HEIGHT, WIDTH, spec, box)
-                yield GoldenFrame("", source, frame, fit.fit(frame, placement, spec.fit.pad_value))
+                yield GoldenFrame("", source, frame, network_input(frame, placement, spec))
 
 
 def telling(output: Image) -> float:

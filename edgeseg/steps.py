@@ -34,7 +34,11 @@ def network_input(frame: Image, placement: fit.Placement, spec: Frame) -> Image:
     Raises:
         DataError: the frame has another size than planned.
     """
-    image = fit.fit(frame, placement, spec.fit.pad_value)
+    return apply(fit.fit(frame, placement, spec.fit.pad_value), spec)
+
+
+def apply(image: Image, spec: Frame) -> Image:
+    """The manifest's steps on a fitted image uint8 [h, w, 3], in their order."""
     for step in spec.steps:
         image = clahe(image, step)
     return image

@@ -19,27 +19,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg import fit
+from edgeseg.steps import apply
 
 if TYPE_CHECKING:
     from edgeseg.manifest import Frame
 
 Image = NDArray[np.uint8]
-Run = Callable[[Image], Image]
+Probability = NDArray[np.uint8] | NDArray[np.float32]
+Run = Callable[[Image], Probability]
 OVERLAP = 4  # a tile shares 1/4 of its side with the next
 ZOOM = 1.5
 
 
-def tiled(frame: Image, run: Run, spec: Frame, zoom: float = ZOOM) -> Image:
+def tiled(frame: Image, run: Run, spec: Frame, zoom: float = ZOOM) -> Probability:
     """Probability of a whole frame.
 
     Args:
         frame: uint8 BGR [H, W, 3].
-        run: the network: fitted uint8 [h, w, 3] → probability uint8 [K, h, w].
+        run: the network: uint8 [h, w, 3] → probability [K, h, w], uint8 or float32 0 to 1.
         spec: the manifest's frame.
         zoom: largest scale, as a multiple of the fit's.
 
     Returns:
-        uint8 [K, H, W], 0 outside of the region.
+        [K, H, W] of the same type, 0 outside of the region.
     """
     box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
     whole = fit.place(frame.shape[0], frame.shape[1], spec, box).source
@@ -48,7 +50,7 @@ def tiled(frame: Image, run: Run, spec: Frame, zoom: float = ZOOM) -> Image:
     height, width = (max(1, int(scale * side + 0.5)) for side in (whole.height, whole.width))
     part = frame[whole.top : whole.top + whole.height, whole.left : whole.left + whole.width]
     probability = _run_tiles(fit.resample(part, height, width), run, spec)
-    out = np.zeros((probability.shape[0], *frame.shape[:2]), np.uint8)
+    out = np.zeros((probability.shape[0], *frame.shape[:2]), probability.dtype)
     for channel, plane in enumerate(probability):
         target = out[channel, whole.top : whole.top + whole.height, whole.left : whole.left + whole.width]
         cv2.resize(plane, (whole.width, whole.height), dst=target, interpolation=cv2.INTER_LINEAR)
@@ -63,8 +65,8 @@ def starts(length: int, tile: int) -> list[int]:
     return [round(i * (length - tile) / (number - 1)) for i in range(number)]
 
 
-def _run_tiles(image: Image, run: Run, spec: Frame) -> Image:
-    """Probability uint8 [K, h, w] of an image of any size at its own resolution."""
+def _run_tiles(image: Image, run: Run, spec: Frame) -> Probability:
+    """Probability [K, h, w] of an image of any size at its own resolution."""
     height, width = image.shape[:2]
     weight = _weight(spec.height, spec.width)
     total = np.zeros((height, width), np.float32)
@@ -80,14 +82,14 @@ def _run_tiles(image: Image, run: Run, spec: Frame) -> Image:
                 tile = np.asarray(
                     cv2.copyMakeBorder(tile, 0, below, 0, right, cv2.BORDER_CONSTANT, value=grey), np.uint8
                 )
-            probability = run(np.ascontiguousarray(tile))[:, :rows, :columns]
+            probability = run(apply(np.ascontiguousarray(tile), spec))[:, :rows, :columns]
             if summed is None:
                 summed = np.zeros((probability.shape[0], height, width), np.float32)
             summed[:, *here] += probability * weight[:rows, :columns]
             total[here] += weight[:rows, :columns]
     assert summed is not None
     summed /= total
-    return np.rint(summed, out=summed).astype(np.uint8)
+    return np.rint(summed, out=summed).astype(np.uint8) if probability.dtype == np.uint8 else summed
 
 
 def _weight(height: int, width: int) -> NDArray[np.float32]:

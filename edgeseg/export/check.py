@@ -16,6 +16,7 @@ from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
 from edgeseg.data.dataset import Pair, read_frame
 from edgeseg.errors import GateError
+from edgeseg.steps import network_input
 
 Image = NDArray[np.uint8]
 ENGINES = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine}
@@ -39,7 +40,7 @@ def fitted_frames(pairs: Iterable[Pair], spec: mf.Frame, limit: int) -> list[Ima
     for index in picks:
         frame = read_frame(listed[int(index)].image)
         box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-        out.append(fit.fit(frame, fit.place(*frame.shape[:2], spec, box), spec.fit.pad_value))
+        out.append(network_input(frame, fit.place(frame.shape[0], frame.shape[1], spec, box), spec))
     return out
 
 
@@ -56,7 +57,9 @@ def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frame
     for name, load in ENGINES.items():
         engine = load(graph, EngineOptions())
         try:
-            largest = max(_difference(engine.run(frame[None])[0], want) for frame, want in zip(frames, wanted, strict=True))
+            largest = max(
+                _difference(engine.run(frame[None])[0], want) for frame, want in zip(frames, wanted, strict=True)
+            )
         finally:
             engine.close()
         if largest > MAX_DIFFERENCE + 0.5 / 255 + 1e-6:

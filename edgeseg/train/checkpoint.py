@@ -32,7 +32,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             out: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-            raise InputError(f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})") from error
+            raise InputError(
+                f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})"
+            ) from error
         except Exception as error:
             if type(error).__name__ != "UnpicklingError":
                 raise

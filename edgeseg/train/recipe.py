@@ -39,7 +39,8 @@ class Input(Part):
 
 
 class Optimise(Part):
-    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``patch``: side of the squares that
+    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``:
+    how the classes' thresholds are found on them, see :mod:`edgeseg.train.operating`. ``patch``: side of the squares that
     are drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch."""
 
     epochs: Annotated[int, Field(ge=1)]
@@ -55,6 +56,7 @@ class Optimise(Part):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     keep: Literal["last", "best"] = "best"
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    threshold_rule: Literal["fixed", "max dice", "sensitive"] = "fixed"
     patch: Annotated[int, Field(ge=0)] = 0
     patches: Annotated[int, Field(ge=1)] = 1
 

@@ -14,6 +14,7 @@ from edgeseg.atomic import atomic_write
 from edgeseg.nets.count import cost
 from edgeseg.train import pictures
 from edgeseg.train.checkpoint import weights_bytes
+from edgeseg.train.operating import operating_points
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -42,7 +43,9 @@ def write_run(
     atomic_write(out / "weights.safetensors", weights)
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
+    classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
     manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights)
+    manifest = manifest.model_copy(update={"classes": classes, "operating_points": points})
     write_manifest(out, manifest)
 
 
