@@ -27,7 +27,7 @@ def histograms(net: FrameNet, frames: Frames, classes: int) -> Histograms:
     out = np.zeros((classes, 2, 256), np.int64)
     net.eval()
     with torch.no_grad():
-        for frame, truth in frames:
+        for frame, truth in (frames[index] for index in range(len(frames))):
             probability = net(frame[None])[0].numpy()
             for index in range(classes):
                 for is_target in (0, 1):
