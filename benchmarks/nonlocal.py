@@ -2,11 +2,11 @@
 
     python benchmarks/nonlocal.py --out benchmarks/results
 
-Forward and backward pass, NL with its N × N map written out (no fused attention). On a CPU batch 1, on a GPU the
-paper's batch 4. "block" is one block of 32 channels at H × W; "network" is DNL-Net (width 16) with either block in
-its three fusions, at an input of H × W, where the largest map is of (H/2 × W/2)². Each figure is the fastest of
-several passes after one to warm up: whatever else runs only adds. Memory is the peak over the pass less what stood before: the process's resident
-set on a CPU, the allocator's on a GPU.
+Forward and backward pass, NL with its N × N map written out (no fused attention). On a CPU batch 1, on a
+GPU the paper's batch 4. "block" is one block of 32 channels at H × W; "network" is DNL-Net (width 16) with
+either block in its three fusions, at an input of H × W, where the largest map is of (H/2 × W/2)². Each time
+is the fastest of several passes after one to warm up: whatever else runs only adds. Memory is the peak over
+the first pass less what stood before: the process's resident set on a CPU, the allocator's on a GPU.
 """
 
 from __future__ import annotations
@@ -164,6 +164,7 @@ def plot(points: list[Point], file: Path) -> None:
 
 
 def main() -> None:
+    """Prints all points and the exponents; writes them as JSON and as a plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")

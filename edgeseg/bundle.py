@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
 from edgeseg import manifest as mf
-from edgeseg import onnx_metadata
+from edgeseg import onnx_metadata, strict_json
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.folder import Folder
 
@@ -28,6 +28,11 @@ class Spec(BaseModel):
     classes: list[mf.Class]
     frame: mf.Frame
     output: mf.Output
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        mf.check_spec(self.classes, self.frame, self.output)
+        return self
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ def _open_graph(path: Path) -> Source:
     if text is None:
         raise ModelError(f"{path}: does not carry edgeseg's metadata; export it with: edgeseg export RUN")
     try:
-        value = mf.strict_json.loads(text.encode())
+        value = strict_json.loads(text.encode())
         for one in value["classes"][1:]:
             one.setdefault("threshold", 128)
         spec = Spec.model_validate(value)

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import bench, export, infer, nets, phantom, train, val
+from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ def top(
     verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
+    """Options of the program itself."""
     if version:
         typer.echo(f"edgeseg {edgeseg.__version__}")
         raise typer.Exit
@@ -44,6 +45,8 @@ for name, command in (
     ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
+    ("doctor", doctor.command),
+    ("demo", demo.command),
 ):
     app.command(name)(command)
 
@@ -52,7 +55,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, treated as Ctrl-C is (outputs are finalised), with an exit code of its own."""
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
@@ -99,7 +102,7 @@ def _usage_error(error: Exception) -> int | None:
 
 
 def _stopped(message: str, code: int) -> int:
-    print(f"edgeseg: {' '.join(message.split())}", file=sys.stderr)
+    sys.stderr.write(f"edgeseg: {' '.join(message.split())}\n")
     return code
 
 

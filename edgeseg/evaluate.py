@@ -13,11 +13,12 @@ from edgeseg import fit, metrics, steps
 from edgeseg.bundle import Spec
 from edgeseg.data.dataset import Pair, read_mask, read_pair
 from edgeseg.errors import DataError
+from edgeseg.manifest import Manifest
 from edgeseg.postprocess import mask_of
 from edgeseg.tiles import tiled
 
 Image = NDArray[np.uint8]
-Predict = Callable[[Image], NDArray[np.uint8] | NDArray[np.float32]]
+Predict = Callable[[Image], NDArray[Any]]
 """Fitted frame uint8 [h, w, 3] → probability [K, h, w], uint8 or float32 0 to 1."""
 
 
@@ -35,7 +36,7 @@ class Comparison:
 def compare(
     pair: Pair,
     predict: Predict,
-    spec: Spec,
+    spec: Spec | Manifest,
     thresholds: Sequence[int],
     tally: metrics.Tally,
     area: str,
@@ -75,7 +76,7 @@ def compare(
     return Comparison(pair, frame, truth > 0, predicted, figures)
 
 
-def positive(probability: NDArray[np.generic], thresholds: Sequence[int], min_area: float) -> NDArray[np.bool_]:
+def positive(probability: NDArray[Any], thresholds: Sequence[int], min_area: float) -> NDArray[np.bool_]:
     """Any class at frame size, from uint8 or float probability [K, H, W]."""
     if probability.dtype == np.uint8:
         return mask_of(probability.astype(np.uint8, copy=False), thresholds, min_area) > 0
@@ -86,7 +87,7 @@ def positive(probability: NDArray[np.generic], thresholds: Sequence[int], min_ar
 def evaluate(
     pairs: Sequence[Pair],
     predict: Predict,
-    spec: Spec,
+    spec: Spec | Manifest,
     thresholds: Sequence[int],
     *,
     area: str = "frame",

@@ -7,8 +7,10 @@ import re
 import stat
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from edgeseg import manifest as mf
+from edgeseg import strict_json
 from edgeseg.errors import ModelError
 
 MAX_FILE = 1 << 31
@@ -29,10 +31,12 @@ class Folder:
         except OSError as error:
             raise ModelError(f"{path}: cannot be opened as a folder ({error.strerror})") from error
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         os.close(self._handle)
 
     def read(self, file: str, limit: int = MAX_FILE) -> bytes:
@@ -84,11 +88,13 @@ class Folder:
         Raises:
             ModelError: missing, changed or not allowed.
         """
-        data = self.read("manifest.json", mf.strict_json.MAX_BYTES)
+        data = self.read("manifest.json", strict_json.MAX_BYTES)
         digest = mf.sha256(data)
         line = self.read("manifest.sha256", 256).decode("ascii", "replace").split()
         if line != [digest, "manifest.json"]:
-            raise ModelError(f"{self.path / 'manifest.json'}: has changed (manifest.sha256 differs); get the bundle again")
+            raise ModelError(
+                f"{self.path / 'manifest.json'}: has changed (manifest.sha256 differs); get the bundle again"
+            )
         try:
             return mf.parse(data), digest
         except ValueError as error:

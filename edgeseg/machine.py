@@ -25,6 +25,8 @@ def describe(threads: int = 0) -> str:
     """Such as "x86_64 AVX512-VNNI BF16, 2 threads"."""
     flags = cpu_flags()
     names = (("avx512_vnni", "AVX512-VNNI"), ("avx_vnni", "AVX-VNNI"), ("avx512_bf16", "BF16"), ("amx_int8", "AMX"))
-    features = [name for flag, name in names if flag in flags] or [name for name in ("avx2", "asimddp") if name in flags]
+    features = [name for flag, name in names if flag in flags] or [
+        name for name in ("avx2", "asimddp") if name in flags
+    ]
     cpus = threads or len(os.sched_getaffinity(0))
     return f"{' '.join([platform.machine(), *features])}, {cpus} threads"

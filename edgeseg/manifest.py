@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgeseg import strict_json
+from edgeseg.errors import UsageError
 
 SCHEMA = 1
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -24,7 +25,17 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 File = Annotated[str, Field(pattern=rf"^{SEGMENT}(/{SEGMENT})*$", max_length=128)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
 Color = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
+
+
+def _real_time(text: str) -> str:
+    try:
+        time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
+    except ValueError as error:
+        raise ValueError("must be a UTC time such as 2026-11-24T09:30:00Z") from error
+    return text
+
+
+Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(_real_time)]
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 Threshold = Annotated[int, Field(ge=1, le=255)]
@@ -120,6 +131,12 @@ class OperatingPoint(Part):
     thresholds: list[Threshold]
     sensitivity: list[Fraction]
     precision: list[Fraction]
+
+    @model_validator(mode="after")
+    def _as_many(self) -> Self:
+        if not len(self.thresholds) == len(self.sensitivity) == len(self.precision):
+            raise ValueError("thresholds, sensitivity and precision must be of equal length")
+        return self
 
 
 class Version(Part):
@@ -302,6 +319,33 @@ class Document(Part):
     sha256: Hash
 
 
+def check_classes(classes: list[Class]) -> None:
+    """A background without and at least one class with a threshold, each by its own name.
+
+    Raises:
+        ValueError: what does not hold.
+    """
+    if len(classes) < 2:
+        raise ValueError("classes: a background and at least one more are needed")
+    if classes[0].threshold is not None or any(c.threshold is None for c in classes[1:]):
+        raise ValueError("classes: every class but the background, and only those, has a threshold")
+    if len({c.name for c in classes}) != len(classes):
+        raise ValueError("classes: two have the same name")
+
+
+def check_spec(classes: list[Class], frame: Frame, output: Output) -> None:
+    """What every model must hold to, a bare graph included.
+
+    Raises:
+        ValueError: what does not hold.
+    """
+    check_classes(classes)
+    if output.channels != len(classes) - 1:
+        raise ValueError("output.channels must be the number of classes less the background")
+    if (output.height, output.width) != (frame.height, frame.width):
+        raise ValueError("output must have the frame's height and width")
+
+
 class Manifest(Part):
     """manifest.json of a run or a bundle."""
 
@@ -329,12 +373,7 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.classes[0].threshold is not None or any(c.threshold is None for c in self.classes[1:]):
-            raise ValueError("classes: every class but the background, and only those, has a threshold")
-        if self.output.channels != len(self.classes) - 1:
-            raise ValueError("output.channels must be the number of classes less the background")
-        if (self.output.height, self.output.width) != (self.frame.height, self.frame.width):
-            raise ValueError("output must have the frame's height and width")
+        check_spec(self.classes, self.frame, self.output)
         for kind in ("graphs", "engines", "golden"):
             names = [item.name for item in getattr(self, kind)]
             if len(names) != len(set(names)):
@@ -363,7 +402,7 @@ def parse(data: bytes) -> Manifest:
     value = strict_json.loads(data)
     if value.get("format") != "edgeseg":
         raise ValueError("is not edgeseg's (format)")
-    if value.get("schema") != SCHEMA:
+    if type(value.get("schema")) is not int or value["schema"] != SCHEMA:  # true and 1.0 equal 1
         raise ValueError(f"has schema {value.get('schema')!r}, this edgeseg reads {SCHEMA}; use a matching edgeseg")
     for key, part in _SKIPPABLE.items():
         if isinstance(value.get(key), list):
@@ -406,12 +445,20 @@ def frame_spec_sha256(frame: Frame) -> str:
 
 
 def sha256(data: bytes) -> str:
+    """As manifests write it: 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def now(clock: Callable[[], float] = time.time) -> str:
-    """RFC 3339 UTC to the second; ``SOURCE_DATE_EPOCH`` is obeyed, so that builds can be repeated."""
-    seconds = int(os.environ.get("SOURCE_DATE_EPOCH") or clock())
+    """RFC 3339 UTC to the second; ``SOURCE_DATE_EPOCH`` is obeyed, so that builds can be repeated.
+
+    Raises:
+        UsageError: it is no number of seconds.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given and not (given.isascii() and given.isdecimal() and len(given) <= 11):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {given[:40]!r}; give seconds since 1970, or unset it")
+    seconds = int(given or clock())
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 

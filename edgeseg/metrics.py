@@ -58,7 +58,9 @@ def count(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Counts:
     return Counts(tp, positives - tp, targets - tp, truth.size - positives - targets + tp)
 
 
-def histograms(probability: NDArray[np.generic], truth: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def histograms(
+    probability: NDArray[np.generic], truth: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Histograms of the probability on target and on other pixels.
 
     uint8 gives its 256 values, float (0 to 1) ``POOL_BINS`` bins.

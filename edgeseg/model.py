@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from edgeseg.postprocess import Object, mask_of, objects_of, threshold_level
 if TYPE_CHECKING:
     from edgeseg.backends.base import Engine, EngineInfo
     from edgeseg.bundle import Source
+    from edgeseg.fit import Placement
 
 Image = NDArray[np.uint8]
 
@@ -97,7 +98,7 @@ class Model:
             raise BackendError(f"{self.engine.backend} gave {out.dtype} {out.shape} instead of uint8 {self._shape}")
         return out[0]
 
-    def __call__(self, frame: Image, placement: fit.Placement | None = None) -> Result:
+    def __call__(self, frame: Image, placement: Placement | None = None) -> Result:
         """Segments a frame.
 
         Args:
@@ -129,8 +130,10 @@ class Model:
         """Frees the engine."""
         self._engine.close()
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -73,7 +73,7 @@ def objects_of(mask: NDArray[np.uint8], names: Sequence[str]) -> list[Object]:
         mask: uint8 [H, W] of class indexes.
         names: of the classes 1, 2, …
     """
-    out = []
+    out: list[Object] = []
     for index, name in enumerate(names, 1):
         of_class = mask if len(names) == 1 else (mask == index).view(np.uint8)
         # Only the part that holds something is labelled: most of a 1080p mask is background.
@@ -82,6 +82,6 @@ def objects_of(mask: NDArray[np.uint8], names: Sequence[str]) -> list[Object]:
             continue
         part = of_class[top : top + height, left : left + width]
         count, _, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
-        for row in stats[1:count].tolist():
-            out.append(Object(name, row[4], Box(row[0] + left, row[1] + top, row[2], row[3])))
+        rows = stats[1:count].tolist()
+        out += [Object(name, row[4], Box(row[0] + left, row[1] + top, row[2], row[3])) for row in rows]
     return sorted(out, key=lambda item: (-item.area, item.box))

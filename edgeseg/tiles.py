@@ -70,7 +70,7 @@ def _run_tiles(image: Image, run: Run, spec: Frame) -> Probability:
     height, width = image.shape[:2]
     weight = _weight(spec.height, spec.width)
     total = np.zeros((height, width), np.float32)
-    summed: NDArray[np.float32] | None = None
+    summed = np.zeros((0, height, width), np.float32)
     for top in starts(height, spec.height):
         for left in starts(width, spec.width):
             here = np.s_[top : top + spec.height, left : left + spec.width]
@@ -83,11 +83,10 @@ def _run_tiles(image: Image, run: Run, spec: Frame) -> Probability:
                     cv2.copyMakeBorder(tile, 0, below, 0, right, cv2.BORDER_CONSTANT, value=grey), np.uint8
                 )
             probability = run(apply(np.ascontiguousarray(tile), spec))[:, :rows, :columns]
-            if summed is None:
+            if not len(summed):
                 summed = np.zeros((probability.shape[0], height, width), np.float32)
             summed[:, *here] += probability * weight[:rows, :columns]
             total[here] += weight[:rows, :columns]
-    assert summed is not None
     summed /= total
     return np.rint(summed, out=summed).astype(np.uint8) if probability.dtype == np.uint8 else summed
 

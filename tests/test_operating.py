@@ -28,7 +28,8 @@ def test_sensitive_gives_up_little_dice_for_more_sensitivity() -> None:
     sensitivity, _, dice = curve(histogram)
     best, low = choose(histogram, "max dice"), choose(histogram, "sensitive")
     assert dice[best] == dice[1:].max()
-    assert low < best and sensitivity[low] > sensitivity[best]
+    assert low < best
+    assert sensitivity[low] > sensitivity[best]
     assert dice[best] - dice[low] <= 0.005 < dice[best] - dice[low - 1]
 
 

@@ -21,7 +21,9 @@ def test_clahe_is_grey_in_three_channels_with_more_contrast() -> None:
     ramp = np.linspace(100, 140, 60).astype(np.uint8)
     frame = np.repeat(np.tile(ramp, (40, 1))[..., None], 3, axis=2)
     out = network_input(frame, fit.place(40, 60, EQUALISED), EQUALISED)
-    assert out.shape == (40, 60, 3) and out.dtype == np.uint8 and out.flags.c_contiguous
+    assert out.shape == (40, 60, 3)
+    assert out.dtype == np.uint8
+    assert out.flags.c_contiguous
     np.testing.assert_array_equal(out[..., 0], out[..., 2])
     assert out.std() > 1.3 * frame.std()
     expected = cv2.createCLAHE(2.0, (4, 4)).apply(frame[..., 0])

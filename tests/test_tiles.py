@@ -15,14 +15,17 @@ SPEC = Frame(height=64, width=96, fit=Fit(region="frame", mode="pad"))
 
 def blue(tile: np.ndarray) -> np.ndarray:
     """A network that says what it sees: probability = blue, and its negative."""
-    assert tile.shape == (64, 96, 3) and tile.dtype == np.uint8 and tile.flags.c_contiguous
+    assert tile.shape == (64, 96, 3)
+    assert tile.dtype == np.uint8
+    assert tile.flags.c_contiguous
     return np.stack([tile[..., 0], 255 - tile[..., 0]])
 
 
 @pytest.mark.parametrize("length", [1, 64, 65, 100, 200, 513])
 def test_tiles_cover_an_axis_and_overlap(length: int) -> None:
     begins = starts(length, 64)
-    assert begins[0] == 0 and begins[-1] + 64 >= length
+    assert begins[0] == 0
+    assert begins[-1] + 64 >= length
     assert length <= 64 or begins[-1] + 64 == length
     assert all(b - a <= 48 for a, b in itertools.pairwise(begins))
 
@@ -54,7 +57,8 @@ def test_only_the_content_is_looked_at() -> None:
     frame[60:240, 100:300] = 200
     out = tiled(frame, blue, spec, zoom=1.5)
     assert out[0, 150, 200] == 200
-    assert out[:, :50].max() == 0 and out[:, :, :90].max() == 0
+    assert out[:, :50].max() == 0
+    assert out[:, :, :90].max() == 0
 
 
 def test_seams_do_not_show() -> None:

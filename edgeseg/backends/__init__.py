@@ -69,7 +69,9 @@ def choose(
 def _pick(source: Source, backend: str, precision: str, *, asked: bool) -> tuple[mf.Graph | None, str, str]:
     """The graph, the precision it runs in, and why."""
     if source.kind == "run":
-        raise UsageError(f"{source.path}: is a run, which has no engine yet; make one with: edgeseg export {source.path}")
+        raise UsageError(
+            f"{source.path}: is a run, which has no engine yet; make one with: edgeseg export {source.path}"
+        )
     if source.manifest is None:
         if precision not in ("auto", "fp32", "bf16"):
             raise ModelError(f"{source.path}: a bare graph runs as it is; leave --precision {precision} out")
@@ -90,7 +92,7 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool) -> tuple
 
 
 def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str) -> mf.Graph | None:
-    """onnxruntime and openvino: fp32 → float, int8 → cpu; bf16 → float on openvino only."""
+    """Both CPU backends: fp32 → float, int8 → cpu; bf16 → float on openvino only."""
     if precision == "bf16" and backend != "openvino":
         return None
     form = {"fp32": "float", "bf16": "float", "int8": "cpu"}.get(precision)

@@ -62,4 +62,5 @@ class OnnxRuntimeEngine:
 
 
 def first_line(error: BaseException) -> str:
+    """What an error says, less the trace that runtimes append."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

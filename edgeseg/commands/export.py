@@ -33,8 +33,8 @@ def command(
         done = export_run(open_model(model), data or [], split, out, opset=opset, step=status.update)
     for one in done.agreements:
         screen.print(f"{one.backend}: within {one.largest * 255:.2f}/255 of the network on {one.frames} frames")
-    for one in done.manifest.evaluations:
-        screen.print(f"{one.subject} on {one.backend}: Dice {one.per_image.dice:.4f} ({one.data} {one.split})")
+    for row in done.manifest.evaluations:
+        screen.print(f"{row.subject} on {row.backend}: Dice {row.per_image.dice:.4f} ({row.data} {row.split})")
     screen.print(f"bundle: {done.path}")
     value = done.manifest.model_dump(by_alias=True, exclude_none=True)
     result = {"bundle": str(done.path)} | {key: value.get(key, []) for key in ("graphs", "engines", "evaluations")}

@@ -12,12 +12,16 @@ from edgeseg.errors import UsageError
 
 
 class Backend(StrEnum):
+    """Runtimes, and "auto": the first that works here."""
+
     auto = "auto"
     onnxruntime = "onnxruntime"
     openvino = "openvino"
 
 
 class Precision(StrEnum):
+    """Precisions, and "auto": the first whose gate passed."""
+
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"

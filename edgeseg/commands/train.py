@@ -50,7 +50,16 @@ def command(
         weights = file.read_bytes()
     folder = out or Path("runs") / loaded.name
     train(
-        loaded, sha256, data, folder, seed=seed, split=split, resume=resume, devices=devices, start_from=weights, quiet=quiet
+        loaded,
+        sha256,
+        data,
+        folder,
+        seed=seed,
+        split=split,
+        resume=resume,
+        devices=devices,
+        start_from=weights,
+        quiet=quiet,
     )
     if not quiet:
         typer.echo(f"run: {folder}")

@@ -12,6 +12,8 @@ from edgeseg.commands import options
 
 
 class Area(StrEnum):
+    """Which pixels count: all, or those inside the field of view."""
+
     frame = "frame"
     fov = "fov"
 

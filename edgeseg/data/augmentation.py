@@ -36,7 +36,7 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
         width: of the network's input.
     """
     both = ("frame", "mask")
-    modes = {"mode": ("bilinear", "nearest"), "padding_mode": "zeros"}
+    modes: dict[str, Any] = {"mode": ("bilinear", "nearest"), "padding_mode": "zeros"}
     steps: list[Any] = []
     if settings.negative:
         steps.append(RandNegative(settings.negative))

@@ -108,7 +108,9 @@ def pair_up(
         raise DataError(f"{root}: no mask for {_names([images[s].name for s in without])}; add it or remove the image")
     orphans = sorted(set(masks) - set(images))
     if orphans:
-        raise DataError(f"{root}: no image for mask {_names([masks[s].name for s in orphans])}; add it or remove the mask")
+        raise DataError(
+            f"{root}: no image for mask {_names([masks[s].name for s in orphans])}; add it or remove the mask"
+        )
     groups = groups or {}
     return tuple(
         Pair(stem, images[stem], masks[stem], groups.get(stem), grey_mask=grey_masks) for stem in sorted(images)

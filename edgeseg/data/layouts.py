@@ -72,8 +72,10 @@ def cvc_sequence(number: int) -> str:
 
 
 def kvasir_seg(root: Path) -> Dataset | None:
-    """Kvasir-SEG: ``images/`` + ``masks/`` (JPEG masks, cut at 127) with its ``kavsir_bboxes.json``, or the copy
-    whose stems begin with tr, va, te."""
+    """Kvasir-SEG: ``images/`` + ``masks/`` with its ``kavsir_bboxes.json``, or the copy with stems in tr, va, te.
+
+    The download's masks are JPEG, cut at 127.
+    """
     if not (root / "images").is_dir() or not (root / "masks").is_dir():
         return None
     original = any((root / name).is_file() for name in ("kavsir_bboxes.json", "kvasir_bboxes.json"))
@@ -139,8 +141,11 @@ def drive_copy(root: Path) -> Dataset | None:
 
 
 def folder(root: Path) -> Dataset | None:
-    """Anyone's own: ``images/`` + ``masks/`` of equal stems; optional ``train.txt``, ``val.txt``, ``test.txt``,
-    ``groups.csv`` (stem,group: who belongs together, such as frames of one patient) and ``fov/`` (field-of-view masks)."""
+    """Anyone's own: ``images/`` + ``masks/`` of equal stems.
+
+    Optional: ``train.txt``, ``val.txt``, ``test.txt``, ``groups.csv`` (stem,group: who belongs together, such as
+    frames of one patient) and ``fov/`` (field-of-view masks).
+    """
     if not (root / "images").is_dir() or not (root / "masks").is_dir():
         return None
     groups = read_groups(root / "groups.csv") if (root / "groups.csv").is_file() else {}
@@ -155,7 +160,7 @@ def folder(root: Path) -> Dataset | None:
 
 
 def read_groups(file: Path) -> dict[str, str]:
-    """stem → group of a ``groups.csv`` with the columns stem,group.
+    """Group by stem, of a ``groups.csv`` with the columns stem,group.
 
     Raises:
         DataError: unreadable or without these columns.

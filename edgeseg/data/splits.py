@@ -34,7 +34,9 @@ class Splits:
         return {"train": self.train, "val": self.val, "test": self.test}[name]
 
 
-def resolve(dataset: Dataset, seed: int, *, train_list: Path | None = None, val_fraction: float = VAL_FRACTION) -> Splits:
+def resolve(
+    dataset: Dataset, seed: int, *, train_list: Path | None = None, val_fraction: float = VAL_FRACTION
+) -> Splits:
     """Splits a data set for training.
 
     Args:

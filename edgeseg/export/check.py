@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg import fit
 from edgeseg import manifest as mf
-from edgeseg.backends.base import EngineOptions
+from edgeseg.backends.base import Engine, EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
 from edgeseg.data.dataset import Pair, read_frame
@@ -19,7 +19,10 @@ from edgeseg.errors import GateError
 from edgeseg.steps import network_input
 
 Image = NDArray[np.uint8]
-ENGINES = {"onnxruntime": OnnxRuntimeEngine, "openvino": OpenVinoEngine}
+ENGINES: dict[str, Callable[[bytes, EngineOptions], Engine]] = {
+    "onnxruntime": OnnxRuntimeEngine,
+    "openvino": OpenVinoEngine,
+}
 MAX_DIFFERENCE = 1.0 / 255
 
 

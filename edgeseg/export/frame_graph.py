@@ -38,7 +38,7 @@ def export(net: FrameNet, manifest: mf.Manifest, *, opset: int = OPSET, batch: i
     frame = torch.zeros(batch, manifest.frame.height, manifest.frame.width, 3, dtype=torch.uint8)
     axes = {"frame": {0: "batch"}, "probability": {0: "batch"}} if dynamic else None
     buffer = io.BytesIO()
-    net = net.eval().to(memory_format=torch.contiguous_format)
+    net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with warnings.catch_warnings():
         # The exporter announces its own deprecation and every traced shape.
         warnings.simplefilter("ignore")
@@ -46,7 +46,7 @@ def export(net: FrameNet, manifest: mf.Manifest, *, opset: int = OPSET, batch: i
             torch.onnx.export(
                 net,
                 (frame,),
-                buffer,
+                buffer,  # type: ignore[arg-type]  # the legacy exporter takes a stream
                 input_names=["frame"],
                 output_names=["probability"],
                 opset_version=opset,
@@ -56,7 +56,9 @@ def export(net: FrameNet, manifest: mf.Manifest, *, opset: int = OPSET, batch: i
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             message = (str(error).splitlines() or [""])[0]
-            raise ModelError(f"network {manifest.task.network} cannot be exported at opset {opset}: {message}") from error
+            raise ModelError(
+                f"network {manifest.task.network} cannot be exported at opset {opset}: {message}"
+            ) from error
     model = onnx.load_from_string(buffer.getvalue())
     return finish(model, manifest)
 

@@ -144,6 +144,7 @@ def evaluation(
 
 
 def rounded(figures: dict[str, float]) -> dict[str, float]:
+    """To six digits, as manifests keep figures."""
     return {name: round(value, 6) for name, value in figures.items()}
 
 

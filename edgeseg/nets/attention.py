@@ -7,6 +7,8 @@ trained on patches holds on whole images, and nothing overflows in FP16 when an 
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -167,5 +169,5 @@ def _matrix(conv: nn.Conv2d) -> Tensor:
 
 
 def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
+    """The bias of a convolution that has one."""
+    return cast("Tensor", conv.bias)

@@ -43,8 +43,9 @@ class RSEP(nn.Module):
     A branch is a dilated 3×3 convolution (1, 6, 12, 12), SE (Hu et al. 2018), a 1×1 convolution and ReLU.
 
     Where the paper is silent: its "cascade branches" are read as parallel; a branch has C/4 channels;
-    batch norm and ReLU follow the 3×3; SE reduces by 4 and has biases; a 1×1 convolution with batch norm and ReLU brings the
-    concatenated 2·C channels back to C, so that the block can be switched without other widths changing.
+    batch norm and ReLU follow the 3×3; SE reduces by 4 and has biases; a 1×1 convolution with batch norm and
+    ReLU brings the concatenated 2·C channels back to C, so that the block can be switched without other
+    widths changing.
 
     Args:
         channels: C.

@@ -10,8 +10,13 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Cost:
-    """``parameters`` in numbers; ``gmac`` 10⁹ multiply-adds of convolutions and linear layers for one
-    image; ``gmac_with_bn`` with batch norm at 2 per element, as most counting tools do."""
+    """What a network costs for one image.
+
+    Attributes:
+        parameters: their number.
+        gmac: 10⁹ multiply-adds of convolutions and linear layers.
+        gmac_with_bn: with batch norm at 2 per element, as most counting tools do.
+    """
 
     parameters: int
     gmac: float

@@ -28,7 +28,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         with atomic_path(Path(path)) as temporary:
             torch.save(checkpoint, temporary)
 
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+    def load_checkpoint(
+        self,
+        path: Any,
+        map_location: Any = None,
+        weights_only: bool | None = None,  # noqa: FBT001 - Lightning's signature
+    ) -> dict[str, Any]:
         try:
             out: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
@@ -43,6 +48,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -42,7 +42,7 @@ def fit_pair(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Fits frame and mask alike; the mask's edge is cut at one half."""
     box = fit.content_box(image, frame.fit.content_level) if frame.fit.region == "content" else None
-    placement = fit.place(*image.shape[:2], frame, box)
+    placement = fit.place(image.shape[0], image.shape[1], frame, box)
     fitted = steps.network_input(image, placement, frame)
     return fitted, (fit.fit(mask * np.uint8(255), placement, 0) > 127).astype(np.uint8)
 

@@ -33,7 +33,7 @@ def load_run(source: Source) -> FrameNet:
     net = build(source.manifest.task.network, source.manifest.output.channels, read_options(data))
     frame_net = FrameNet(net, [0.0] * 3, [1.0] * 3)  # mean and std come with the weights
     load_weights(frame_net, data, str(source.path / document.file))
-    return frame_net.eval().to(memory_format=torch.channels_last)
+    return frame_net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class RunPredictor:

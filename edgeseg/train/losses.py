@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from monai.losses import DiceCELoss, DiceFocalLoss
@@ -35,7 +36,7 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
     def mixed(logits: Tensor, truth: Tensor) -> Tensor:
         single = logits.shape[1] == 1
         if (name, single) not in made:
-            made[name, single] = _monai(name, single, positive_weight)
+            made[name, single] = _monai(name, positive_weight, single=single)
         if single:
             out: Tensor = made[name, single](logits, truth[:, None].float())
         else:
@@ -45,8 +46,8 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
     return mixed
 
 
-def _monai(name: str, single: bool, weight: float) -> torch.nn.Module:
-    kind = {"sigmoid": True} if single else {"softmax": True, "to_onehot_y": True}
+def _monai(name: str, weight: float, *, single: bool) -> torch.nn.Module:
+    kind: dict[str, Any] = {"sigmoid": True} if single else {"softmax": True, "to_onehot_y": True}
     # Dice over the whole batch: a frame without target would otherwise pull towards nothing anywhere.
     if name == "dice_ce":
         return DiceCELoss(**kind, batch=True, weight=torch.tensor(weight) if single else None)

@@ -43,7 +43,7 @@ class Segmenter(lightning.LightningModule):
         self.val_iou.update((predicted > 0).int(), (truth > 0).int())
         for one, target in zip(predicted, truth, strict=True):
             figures = count(_mask(one), _mask(target)).figures()
-            self.val_dice.update(figures["dice"])
+            self.val_dice.update(figures["dice"] or 0.0)
         self.log_dict({"val_loss": self.val_loss, "val_dice": self.val_dice, "val_iou": self.val_iou}, prog_bar=True)
 
     def configure_optimizers(self) -> Any:

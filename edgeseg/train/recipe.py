@@ -22,12 +22,14 @@ class Part(BaseModel):
 
 
 class Network(Part):
+    """A key of ``edgeseg.nets.NETS`` and that network's own keywords."""
+
     name: str
     options: dict[str, str | int | float | bool] = {}
 
 
 class Input(Part):
-    """Network input and its normalisation, B, G, R of values 0 to 1; ``steps`` on the host and the CT ``window``, if any."""
+    """Network input, its normalisation (B, G, R of values 0 to 1), ``steps`` on the host and the CT ``window``, if any."""
 
     height: Pixels
     width: Pixels
@@ -39,9 +41,12 @@ class Input(Part):
 
 
 class Optimise(Part):
-    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``:
-    how the classes' thresholds are found on them, see :mod:`edgeseg.train.operating`. ``patch``: side of the squares that
-    are drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch."""
+    """How the weights are found.
+
+    ``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``: how the classes'
+    thresholds are found on them, see :mod:`edgeseg.train.operating`. ``patch``: side of the squares that are
+    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch.
+    """
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]

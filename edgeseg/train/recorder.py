@@ -78,8 +78,9 @@ class Recorder(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for key, value in self.identity.items():
             if state_dict["identity"].get(key) != value:
+                was = state_dict["identity"].get(key)
                 raise UsageError(
-                    f"{self.folder}: cannot resume, its {key} was {state_dict['identity'].get(key)} and is now {value}; "
+                    f"{self.folder}: cannot resume, its {key} was {was} and is now {value}; "
                     "give the same command as before, or another --out"
                 )
         self.rows, self.epoch = state_dict["rows"], state_dict["epoch"]

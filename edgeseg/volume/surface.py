@@ -21,7 +21,7 @@ COLOUR = "#c8102e"
 
 
 def surface(mask: NDArray[np.bool_], series: Series) -> trimesh.Trimesh:
-    """The closed surface of ``mask`` [Z, H, W], in millimetres left, posterior, superior (as DICOM and STL readers take it).
+    """The closed surface of ``mask`` [Z, H, W], in millimetres left, posterior, superior, as STL readers take it.
 
     Raises:
         DataError: the mask is empty.

@@ -55,7 +55,7 @@ def test_a_test_half_without_truth_is_left_out(download: Path) -> None:
 
 def test_a_missing_mask_is_named(download: Path) -> None:
     (download / "training" / "1st_manual" / "22_manual1.gif").unlink()
-    with pytest.raises(DataError, match="22_training.tif"):
+    with pytest.raises(DataError, match=r"22_training\.tif"):
         drive(download)
 
 

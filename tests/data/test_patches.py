@@ -31,7 +31,8 @@ def test_frame_and_mask_are_turned_alike() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         patch, target = patches.draw(frame, mask, 64, settings, 24, rng)
-        assert patch.shape == (64, 64, 3) and target.shape == (64, 64)
+        assert patch.shape == (64, 64, 3)
+        assert target.shape == (64, 64)
         assert set(np.unique(target)) <= {0, 1}
         assert np.mean((patch[..., 0] > 180) == (target > 0)) > 0.97
 

@@ -121,3 +121,11 @@ def test_impossible_requests(kind: str, request_: tuple[int, int, int, int]) -> 
     """One sentence that says what to give instead."""
     with pytest.raises(UsageError, match=r"^[^\n]+;[^\n]+$"):
         PHANTOMS[kind](*request_)
+
+
+def test_retina_reaches_past_every_glance() -> None:
+    """However the eye drifts and looks aside, the painted retina fills the picture: its rim is never seen."""
+    from edgeseg.data.phantom.retina import SPAN
+
+    drift, glance = 0.035, 0.08
+    assert 1 + (drift + glance) * 1.5 < SPAN

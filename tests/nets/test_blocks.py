@@ -81,7 +81,8 @@ def randomise(module: nn.Module, seed: int = 0) -> nn.Module:
         parameter.data = torch.randn(parameter.shape, generator=generator) * (2.0 / fan) ** 0.5
     for child in module.modules():
         if isinstance(child, nn.BatchNorm2d):
-            assert child.running_mean is not None and child.running_var is not None
+            assert child.running_mean is not None
+            assert child.running_var is not None
             child.running_mean.normal_(generator=generator)
             child.running_var.uniform_(0.5, 2.0, generator=generator)
     return module.double().eval()
@@ -141,7 +142,8 @@ def test_mff_is_equations_13_and_14(attention: str) -> None:
     randomise(block)
     high, low = random_map(8, 3, 4), random_map(4, 6, 8, 2)
     conv, bn = block.up
-    assert isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d)
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(bn, nn.BatchNorm2d)
     up = batch_norm(bn, conv1x1(conv, array(high)[0].reshape(8, -1)).reshape(4, 3, 4))
     up = np.stack([bilinear_double(channel) for channel in up])
     gate = np.ones((4, 1, 1))

@@ -26,7 +26,8 @@ def colonoscopy(frames: int, width: int = 640, height: int = 480, seed: int = 0)
 
     Args:
         frames: at least 1.
-        width, height: 32 to 8192 pixels.
+        width: 32 to 8192 pixels.
+        height: 32 to 8192 pixels.
         seed: 0 or more.
 
     Raises:

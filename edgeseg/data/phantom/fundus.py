@@ -7,7 +7,7 @@ import numpy as np
 
 from edgeseg.data.phantom.clip import Bytes, PhantomClip, check_request
 from edgeseg.data.phantom.noise import sensor, to_bytes, wobble
-from edgeseg.data.phantom.retina import SPAN, build_retina
+from edgeseg.data.phantom.retina import build_retina
 
 # Frames between two glances (saccades) and between two flashes, shortest and longest.
 _GLANCE = 35
@@ -22,7 +22,8 @@ def fundus(frames: int, width: int = 640, height: int = 480, seed: int = 0) -> P
 
     Args:
         frames: at least 1.
-        width, height: 32 to 8192 pixels.
+        width: 32 to 8192 pixels.
+        height: 32 to 8192 pixels.
         seed: 0 or more.
 
     Raises:
@@ -91,7 +92,6 @@ class _Eye:
 
         share = min(1.0, within / 3)
         share = share * share * (3 - 2 * share)
-        assert SPAN > 1 + 0.035 * 1.5 + 0.08 * 1.5
         return (1 - share) * place(stretch - 1) + share * place(stretch)
 
     def _light(self, index: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

@@ -19,7 +19,8 @@ def lens(width: int, height: int, half_angle: float) -> Floats:
     An equidistant wide-angle lens (angle proportional to the distance from the middle), as endoscopes have.
 
     Args:
-        width, height: pixels.
+        width: pixels.
+        height: pixels.
         half_angle: at the left and right edge, in radians.
     """
     unit = np.float32(half_angle / (width / 2))

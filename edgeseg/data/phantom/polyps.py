@@ -47,20 +47,19 @@ class Polyp:
     def distance(self, q: Floats, grown: float) -> Floats:
         """Signed distance bound, float32 [N], of float32 [N, 3] in own axes; ``grown`` 0 to 1 scales the polyp."""
         p = q / np.float32(grown)
-        total: Floats | None = None
-        for centre, radii in zip(self.centres, self.radii, strict=True):
+        total = np.full(len(q), np.inf, np.float32)
+        for number, (centre, radii) in enumerate(zip(self.centres, self.radii, strict=True)):
             unit = (p - centre) / radii
             k0 = np.sqrt(np.einsum("ij,ij->i", unit, unit))
             steep = unit / radii
             k1 = np.sqrt(np.einsum("ij,ij->i", steep, steep)) + np.float32(1e-6)
             lobe = k0 * (k0 - 1) / k1
-            if total is None:
+            if number == 0:
                 total = lobe
             else:
                 k = np.float32(0.05)
                 h = np.maximum(k - np.abs(total - lobe), 0) / k
                 total = np.minimum(total, lobe) - h * h * k * np.float32(0.25)
-        assert total is not None
         waves = np.sin(p * self.ripple[0] + self.ripple[1])
         total = total + np.float32(self.uneven) * waves[:, 0] * waves[:, 1] * waves[:, 2]
         return np.asarray(total * np.float32(grown), np.float32)

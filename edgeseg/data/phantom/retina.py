@@ -75,7 +75,8 @@ def _trees(rng: np.random.Generator, disc: Floats, fovea: Floats, eye: float) ->
         share=(0.84, 0.97),
     )
     kinds: tuple[list[Branch], list[Branch]] = ([], [])
-    for number, (branches, width) in enumerate(zip(kinds, (0.027, 0.036), strict=True)):
+    for number, width in enumerate((0.027, 0.036)):
+        branches = kinds[number]
         for up in (-1.0, 1.0):
             wide = width * rng.uniform(0.85, 1.1)
             start = disc + np.array([0.0, up * 0.015]) + rng.normal(0, 0.012, 2)
@@ -106,7 +107,7 @@ def _wrapped(angle: float) -> float:
 def _free(fovea: Floats) -> Steer:
     """Turns vessels away before they reach the fovea, which has none."""
 
-    def steer(x: float, y: float, angle: float, width: float) -> float:
+    def steer(x: float, y: float, angle: float, _width: float) -> float:
         dx, dy = x - float(fovea[0]), y - float(fovea[1])
         near = max(0.0, 1 - float(np.hypot(dx, dy)) / 0.3)
         if not near:

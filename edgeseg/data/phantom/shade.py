@@ -95,8 +95,11 @@ def shade(tunnel: Tunnel, view: View, rays: Floats, lamp: Lamp) -> tuple[Floats,
 
 @dataclass(frozen=True)
 class _Surface:
-    """What the rays met, changed in place: point, normal, wet (normal with fine relief) float32 [3, H, W]; albedo
-    float32 [H, W, 3]; ambient light and radial distance to the wall float32 [H, W]."""
+    """What the rays met, changed in place.
+
+    Point, normal, wet (normal with fine relief) float32 [3, H, W]; albedo float32 [H, W, 3]; ambient light and radial
+    distance to the wall float32 [H, W].
+    """
 
     point: Floats
     normal: Floats
@@ -126,8 +129,7 @@ def _wall_normal(
 
 
 def _put_polyp(polyp: Polyp, grown: float, mean: Floats, surface: _Surface, truth: Bytes) -> None:
-    """Gives the points on and around a polyp its form, colour and shade, and marks those that are nearer to it than
-    to the wall."""
+    """Gives the points on and around a polyp its form, colour and shade; marks those nearer to it than to the wall."""
     off = surface.point - polyp.base[:, None, None]
     reach = np.float32(polyp.bound * grown)
     near = np.flatnonzero((off * off).sum(axis=0) < reach * reach)

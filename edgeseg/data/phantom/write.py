@@ -77,7 +77,7 @@ def write_clip(
     clip = PHANTOMS[kind](frames, width, height, seed)
     _check_place(out)
     with atomic_folder(out) as folder:
-        targets = _render(clip, folder, framerate, quiet)
+        targets = _render(clip, folder, framerate, quiet=quiet)
         about = {
             "phantom": kind,
             "seed": seed,
@@ -99,7 +99,7 @@ def _check_place(out: Path) -> None:
         raise OutputError(f"{out} exists and is not a phantom; choose another --out or remove it first")
 
 
-def _render(clip: PhantomClip, folder: Path, framerate: float, quiet: bool) -> list[int]:
+def _render(clip: PhantomClip, folder: Path, framerate: float, *, quiet: bool) -> list[int]:
     for name in ("images", "masks"):
         (folder / name).mkdir()
     digits = max(4, len(str(len(clip) - 1)))
