@@ -29,7 +29,7 @@ class Network(Part):
 
 
 class Input(Part):
-    """Network input, its normalisation (B, G, R of values 0 to 1), ``steps`` on the host and the CT ``window``, if any."""
+    """Network input and its normalisation, B, G, R of values 0 to 1; host ``steps`` and CT ``window``, if any."""
 
     height: Pixels
     width: Pixels
