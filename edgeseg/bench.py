@@ -67,7 +67,12 @@ class Bench:
 
 
 def bench(
-    model: Model, *, warm_up_ms: float = 200.0, duration_s: float = 3.0, iterations: int = 10, percentiles: Sequence[float]
+    model: Model,
+    *,
+    warm_up_ms: float = 200.0,
+    duration_s: float = 3.0,
+    iterations: int = 10,
+    percentiles: Sequence[float],
 ) -> Bench:
     """Runs a noise frame of 1080p through the model, as long as trtexec would.
 
@@ -83,7 +88,8 @@ def bench(
     until = time.perf_counter() + warm_up_ms / 1e3
     while time.perf_counter() < until:
         model(frame, placement)
-    fits, infers = [], []
+    fits: list[float] = []
+    infers: list[float] = []
     until = time.perf_counter() + duration_s
     while time.perf_counter() < until or len(fits) < iterations:
         latency = model(frame, placement).latency_ms

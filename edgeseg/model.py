@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeseg.backends.base import Engine, EngineInfo
     from edgeseg.bundle import Source
     from edgeseg.fit import Placement
+    from edgeseg.stream.summary import Summary
 
 Image = NDArray[np.uint8]
 
@@ -32,12 +33,26 @@ class Result:
         probability: uint8 [K−1, h, w] at network size.
         placement: where the frame went in the network's input.
         latency_ms: stage → milliseconds ("fit", "infer").
+        model: what said it.
+        sequence: of the frame in its stream, from 0.
+        source_time: seconds from the stream's beginning.
+        received: monotonic seconds at which the frame was decoded or given.
+        state: of the signal when the frame came.
     """
 
     probability: Image
     placement: fit.Placement
     latency_ms: dict[str, float]
     model: Model = field(repr=False)
+    sequence: int = 0
+    source_time: float = 0.0
+    received: float = field(default_factory=time.monotonic)
+    state: str = "LIVE"
+
+    @property
+    def age_ms(self) -> float:
+        """Milliseconds since the frame was decoded."""
+        return (time.monotonic() - self.received) * 1e3
 
     @cached_property
     def mask(self) -> Image:
@@ -120,7 +135,9 @@ class Model:
         latency = {"fit": (middle - start) * 1e3, "infer": (end - middle) * 1e3}
         return Result(probability, placement, latency, self)
 
-    def stream(self, source: str, on_result: Callable[[Any], None] | None = None, *, frames: int | None = None) -> Any:
+    def stream(
+        self, source: str, on_result: Callable[[Result], None] | None = None, *, frames: int | None = None
+    ) -> Summary:
         """Runs over a stream or file, see :func:`edgeseg.stream.pipeline.run`."""
         from edgeseg.stream.pipeline import run
 

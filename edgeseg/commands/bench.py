@@ -38,9 +38,7 @@ def command(
     if not all(0 < p < 100 for p in percentiles):
         raise UsageError(f"--percentile {percentile}: percentiles lie between 0 and 100")
     with open_model(model).load(backend.value, precision.value, device=device, threads=threads) as loaded:
-        result = bench(
-            loaded, warm_up_ms=warm_up, duration_s=duration, iterations=iterations, percentiles=percentiles
-        )
+        result = bench(loaded, warm_up_ms=warm_up, duration_s=duration, iterations=iterations, percentiles=percentiles)
     if export_times is not None:
         atomic_write(export_times, result.export_times())
     console.console(json_to, quiet=quiet).print(result.table())

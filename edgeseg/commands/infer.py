@@ -39,9 +39,7 @@ def command(
 
     screen = console.console(json_to, quiet=quiet)
     source_options = SourceOptions(options.parse_size(video_size, "--video-size") if video_size else None, framerate)
-    loaded = open_model(model).load(
-        backend.value, precision.value, device=device, threads=threads, threshold=threshold
-    )
+    loaded = open_model(model).load(backend.value, precision.value, device=device, threads=threads, threshold=threshold)
     with loaded:
         screen.print(f"engine: {loaded.engine}")
         outputs = Outputs(out, masks, events, show)

@@ -17,7 +17,6 @@ from edgeseg.stream.sources import open_source
 
 if TYPE_CHECKING:
     from edgeseg.model import Model, Result
-    from edgeseg.stream.frame import StreamFrame
     from edgeseg.stream.sinks.base import Sink
     from edgeseg.stream.sources.base import FrameSource, SourceOptions
     from edgeseg.stream.summary import Summary
@@ -56,11 +55,12 @@ def infer(
     except BaseException:
         source.close()
         raise
-    total = min(source.length or frames, frames or source.length) if (source.length or frames) else None  # type: ignore[type-var]
+    known = [number for number in (source.length, frames) if number is not None]
+    total = min(known) if known else None
     with console.progress(quiet=quiet) as bar:
         task = bar.add_task("infer", total=total, note="")
 
-        def on_result(frame: StreamFrame, result: Result) -> None:
+        def on_result(_: Result) -> None:
             speed = bar.tasks[task].speed
             bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
 

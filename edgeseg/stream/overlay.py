@@ -64,9 +64,7 @@ def _paint(image: NDArray[np.uint8], mask: NDArray[np.uint8], colour: tuple[int,
     cv2.drawContours(image, contours, -1, colour, thickness, cv2.LINE_AA)
 
 
-def _write(
-    image: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], unit: float
-) -> None:
+def _write(image: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:
     scale, thickness = 0.45 * unit, max(1, round(unit))
     cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), thickness + 2, cv2.LINE_AA)
     cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from edgeseg.fit import Placement
 from edgeseg.stream.frame import StreamFrame
@@ -51,7 +51,7 @@ class _Decoder:
             for count, frame in enumerate(self._source, 1):
                 if not self._put(frame) or count == self._frames:
                     break
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the thread that waits
             end = _End(error)
         finally:
             self._source.close()
@@ -66,10 +66,12 @@ class _Decoder:
             return True
         return False
 
-    def __enter__(self) -> _Decoder:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join(timeout=5)
 
@@ -101,8 +103,8 @@ class _Writer:
             if self._error is None:
                 try:
                     self._write(*item)
-                except BaseException as error:
-                    self._error = error  # raised by the next put or at the end; what follows is only drained
+                except BaseException as error:  # noqa: BLE001 - raised by the next put or at the end
+                    self._error = error
 
     def _write(self, frame: StreamFrame, result: Result) -> None:
         start = time.perf_counter()
@@ -115,10 +117,12 @@ class _Writer:
             sink.write(frame, result)
             self._summary.add(sink.name, (time.perf_counter() - start) * 1e3)
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._sinks:
             self._queue.put(_End())
             self._thread.join()
@@ -126,7 +130,7 @@ class _Writer:
         for sink in self._sinks:
             try:
                 sink.close()
-            except BaseException as closing:  # the others are closed all the same
+            except BaseException as closing:  # noqa: BLE001 - the others are closed all the same
                 first = first or closing
         if first is not None and error is None:
             raise first
@@ -137,7 +141,7 @@ def run(
     source: str | FrameSource,
     sinks: Sequence[Sink] = (),
     *,
-    on_result: Callable[[StreamFrame, Result], None] | None = None,
+    on_result: Callable[[Result], None] | None = None,
     frames: int | None = None,
 ) -> Summary:
     """Segments a whole source.
@@ -168,14 +172,16 @@ def run(
                 if placement is None or opened.stills or placement.frame != frame.image.shape[:2]:
                     placement = model.place(frame.image)
                 result = model(frame.image, placement)
+                result.sequence, result.source_time = frame.sequence, frame.source_time
+                result.received = frame.received
                 summary.frames += 1
-                summary.states["LIVE"] += 1
+                summary.states[result.state] += 1
                 summary.add("decode", frame.decode_ms)
                 for stage, milliseconds in result.latency_ms.items():
                     summary.add(stage, milliseconds)
                 writer.put(frame, result)
                 if on_result is not None:
-                    on_result(frame, result)
+                    on_result(result)
             if frame.error is not None:
                 raise frame.error
     finally:

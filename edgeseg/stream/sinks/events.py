@@ -46,9 +46,9 @@ class EventsFile:
         result: Result | None = None,
     ) -> None:
         row: dict[str, Any] = {"type": kind, "stream": self._stream, **self._last}
-        row |= {"wall_time": round(wall_time, 6), "state": "LIVE", "reason": ""}
+        row |= {"wall_time": round(wall_time, 6), "state": result.state if result else "LIVE", "reason": ""}
         if frame is not None and result is not None:
-            row["age_ms"] = round((time.monotonic() - frame.received) * 1e3, 3)
+            row["age_ms"] = round(result.age_ms, 3)
             stages = {"decode": frame.decode_ms, **result.latency_ms}
             row["latency_ms"] = {name: round(value, 3) for name, value in stages.items()}
         row["objects"] = objects

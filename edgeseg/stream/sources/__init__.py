@@ -20,16 +20,16 @@ def _camera(text: str, options: SourceOptions) -> FrameSource:
     return Camera(int(text), options)
 
 
-def _stills(text: str, options: SourceOptions) -> FrameSource:
+def _stills(text: str, _: SourceOptions) -> FrameSource:
     from edgeseg.stream.sources.stills import Stills
 
-    return Stills(text, options)
+    return Stills(text)
 
 
-def _video(text: str, options: SourceOptions) -> FrameSource:
+def _video(text: str, _: SourceOptions) -> FrameSource:
     from edgeseg.stream.sources.video import VideoFile
 
-    return VideoFile(Path(text), options)
+    return VideoFile(Path(text))
 
 
 def _is_stills(text: str) -> bool:

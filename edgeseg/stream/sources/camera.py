@@ -22,7 +22,7 @@ class Camera:
 
     live = True
     stills = False
-    length = None
+    length: int | None = None
 
     def __init__(self, index: int, options: SourceOptions) -> None:
         self.name = f"camera {index}"

@@ -24,8 +24,7 @@ def to_bgr(frame: av.VideoFrame, reformatter: av.video.reformatter.VideoReformat
     swscale assumes BT.601 where it is not told; on HD video that is off by up to 10 grey levels.
     """
     if frame.format.is_rgb or frame.format.name.startswith("gray"):
-        out: NDArray[np.uint8] = frame.to_ndarray(format="bgr24")
-        return out
+        return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     converted = reformatter.reformat(
         frame,
         format="bgr24",
@@ -34,8 +33,7 @@ def to_bgr(frame: av.VideoFrame, reformatter: av.video.reformatter.VideoReformat
         dst_color_range=ColorRange.JPEG,
         interpolation=Interpolation.BILINEAR,
     )
-    out = converted.to_ndarray()
-    return out
+    return np.asarray(converted.to_ndarray(), np.uint8)
 
 
 def matrix_of(frame: av.VideoFrame) -> Colorspace:

@@ -10,7 +10,6 @@ from pathlib import Path
 from edgeseg.data.dataset import IMAGE_SUFFIXES, read_frame
 from edgeseg.errors import InputError
 from edgeseg.stream.frame import StreamFrame
-from edgeseg.stream.sources.base import SourceOptions
 
 
 class Stills:
@@ -23,14 +22,14 @@ class Stills:
     live = False
     stills = True
 
-    def __init__(self, pattern: str, options: SourceOptions) -> None:
+    def __init__(self, pattern: str) -> None:
         self.name = pattern
         self.warning = ""
-        self.framerate = None
+        self.framerate: float | None = None
         self._files = find(pattern)
         if not self._files:
             raise InputError(f"{pattern}: no pictures found (looked for {', '.join(IMAGE_SUFFIXES)})")
-        self.length = len(self._files)
+        self.length: int | None = len(self._files)
 
     def __iter__(self) -> Iterator[StreamFrame]:
         for sequence, path in enumerate(self._files):
@@ -51,5 +50,5 @@ def find(pattern: str) -> list[Path]:
     elif path.is_file():
         found = [path]
     else:
-        found = [Path(name) for name in glob.glob(pattern, recursive=True)]
+        found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - patterns may be absolute
     return sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())

@@ -11,7 +11,6 @@ from av.video.reformatter import VideoReformatter
 
 from edgeseg.errors import InputError
 from edgeseg.stream.frame import StreamFrame
-from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.color import to_bgr
 
 
@@ -25,7 +24,7 @@ class VideoFile:
     live = False
     stills = False
 
-    def __init__(self, path: Path, options: SourceOptions) -> None:
+    def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.warning = ""
         if not path.is_file():
@@ -66,7 +65,7 @@ class VideoFile:
                 start = time.perf_counter()
         self._finish(sequence, damaged, packets)
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def _packets(self) -> Iterator[av.Packet[av.VideoStream]]:
         try:
             yield from self._container.demux(self._stream)
         except (av.FFmpegError, OSError) as error:
