@@ -19,19 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg import fit
+from edgeseg.fit import Pixel
 from edgeseg.steps import apply
 
 if TYPE_CHECKING:
     from edgeseg.manifest import Frame
 
 Image = NDArray[np.uint8]
-Probability = NDArray[np.uint8] | NDArray[np.float32]
-Run = Callable[[Image], Probability]
 OVERLAP = 4  # a tile shares 1/4 of its side with the next
 ZOOM = 1.5
 
 
-def tiled(frame: Image, run: Run, spec: Frame, zoom: float = ZOOM) -> Probability:
+def tiled(frame: Image, run: Callable[[Image], NDArray[Pixel]], spec: Frame, zoom: float = ZOOM) -> NDArray[Pixel]:
     """Probability of a whole frame.
 
     Args:
@@ -65,7 +64,7 @@ def starts(length: int, tile: int) -> list[int]:
     return [round(i * (length - tile) / (number - 1)) for i in range(number)]
 
 
-def _run_tiles(image: Image, run: Run, spec: Frame) -> Probability:
+def _run_tiles(image: Image, run: Callable[[Image], NDArray[Pixel]], spec: Frame) -> NDArray[Pixel]:
     """Probability [K, h, w] of an image of any size at its own resolution."""
     height, width = image.shape[:2]
     weight = _weight(spec.height, spec.width)
@@ -88,7 +87,9 @@ def _run_tiles(image: Image, run: Run, spec: Frame) -> Probability:
             summed[:, *here] += probability * weight[:rows, :columns]
             total[here] += weight[:rows, :columns]
     summed /= total
-    return np.rint(summed, out=summed).astype(np.uint8) if probability.dtype == np.uint8 else summed
+    if probability.dtype == np.uint8:
+        np.rint(summed, out=summed)
+    return summed.astype(probability.dtype)
 
 
 def _weight(height: int, width: int) -> NDArray[np.float32]:

@@ -80,7 +80,7 @@ def write_slices(patient: str, series: Series, mask: Mask, out: Path, center_hu:
     The window is the one that the recipe's input names: a frame in training is the frame on the device.
 
     Args:
-        patient: a name without "/" or ","; its slices are PATIENT_zNNNN and stay in one split.
+        patient: a name without "/" or ","; its slices are PATIENT-NNNN and stay in one split.
         series: the volume.
         mask: bool [Z, H, W].
         out: the data set's folder, new or with other patients.
@@ -95,7 +95,7 @@ def write_slices(patient: str, series: Series, mask: Mask, out: Path, center_hu:
     """
     rows = (out / "groups.csv").read_text(encoding="utf-8") if (out / "groups.csv").is_file() else "stem,group\n"
     for index, (hu, truth) in enumerate(zip(series.hu, mask, strict=True)):
-        stem = f"{patient}_z{index:04d}"
+        stem = f"{patient}-{index:04d}"
         for part, image in (("images", window(hu, center_hu, width_hu)), ("masks", truth.astype(np.uint8) * 255)):
             atomic_write(out / part / f"{stem}.png", cv2.imencode(".png", image)[1].tobytes())
         rows += f"{stem},{patient}\n"

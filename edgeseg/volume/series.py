@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset as Slice
 from pydicom.errors import InvalidDicomError
 
 from edgeseg.errors import DataError
+from edgeseg.volume import is_dicom
 
 # Of the distance between neighbours: more is a missing slice or a tilted gantry, not rounding.
 SPACING_TOLERANCE = 0.02
@@ -36,18 +37,6 @@ class Series:
         return float(lengths[2]), float(lengths[1]), float(lengths[0])
 
 
-def is_series(path: Path) -> bool:
-    """Whether ``path`` is a folder with a DICOM file in it."""
-    return path.is_dir() and any(_is_dicom(file) for file in path.iterdir())
-
-
-def _is_dicom(file: Path) -> bool:
-    if not file.is_file() or file.name.upper() == "DICOMDIR":
-        return False
-    with file.open("rb") as handle:
-        return handle.read(132)[128:] == b"DICM"
-
-
 def read_series(folder: Path) -> Series:
     """Reads the one series in a folder, slices sorted by their position along the axis.
 
@@ -55,7 +44,7 @@ def read_series(folder: Path) -> Series:
         DataError: no DICOM file, several series, slices of several sizes, a missing or doubled slice,
             compressed pixels that no installed codec reads, or more than 2 GB.
     """
-    files = sorted(file for file in folder.iterdir() if _is_dicom(file)) if folder.is_dir() else []
+    files = sorted(file for file in folder.iterdir() if is_dicom(file)) if folder.is_dir() else []
     if not files:
         raise DataError(f"{folder}: no DICOM file in it; give the folder of one CT series")
     slices = [_read(file) for file in files]

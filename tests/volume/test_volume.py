@@ -23,9 +23,10 @@ from edgeseg.manifest import Output, Task
 from edgeseg.model import Model
 from edgeseg.train.recipe import load
 from edgeseg.train.run import frame_of
+from edgeseg.volume import is_series
 from edgeseg.volume.masks import drop_small, read_mask, write_mask
 from edgeseg.volume.segment import infer_series, segment, write_slices
-from edgeseg.volume.series import is_series, read_series, window
+from edgeseg.volume.series import read_series, window
 from edgeseg.volume.surface import surface
 
 SPACING = (1.25, 0.5, 0.5)
