@@ -72,8 +72,8 @@ def _run_tiles(image: Image, run: Callable[[Image], NDArray[Pixel]], spec: Frame
     summed = np.zeros((0, height, width), np.float32)
     for top in starts(height, spec.height):
         for left in starts(width, spec.width):
-            here = np.s_[top : top + spec.height, left : left + spec.width]
-            tile = image[here]
+            down, across = slice(top, top + spec.height), slice(left, left + spec.width)
+            tile = image[down, across]
             rows, columns = tile.shape[:2]
             if (rows, columns) != (spec.height, spec.width):
                 below, right = spec.height - rows, spec.width - columns
@@ -84,8 +84,8 @@ def _run_tiles(image: Image, run: Callable[[Image], NDArray[Pixel]], spec: Frame
             probability = run(apply(np.ascontiguousarray(tile), spec))[:, :rows, :columns]
             if not len(summed):
                 summed = np.zeros((probability.shape[0], height, width), np.float32)
-            summed[:, *here] += probability * weight[:rows, :columns]
-            total[here] += weight[:rows, :columns]
+            summed[:, down, across] += probability * weight[:rows, :columns]
+            total[down, across] += weight[:rows, :columns]
     summed /= total
     if probability.dtype == np.uint8:
         np.rint(summed, out=summed)

@@ -75,6 +75,7 @@ def write_png(path: Path, mesh: trimesh.Trimesh, size: int = 1000) -> None:
     """
     import pyvista
 
+    pyvista.vtk_verbosity("off")  # VTK says at every start that there is no display; there need be none
     solid = pyvista.PolyData.from_regular_faces(np.asarray(mesh.vertices), np.asarray(mesh.faces))
     plotter = pyvista.Plotter(off_screen=True, shape=(1, 2), window_size=[2 * size, size], border=False)
     try:
