@@ -40,20 +40,28 @@ def command(
     from edgeseg import console
     from edgeseg.bundle import open_model
     from edgeseg.errors import InputError
+    from edgeseg.machine import cpus
     from edgeseg.stream.infer import Outputs, infer
+    from edgeseg.stream.sources import kind_of
     from edgeseg.stream.sources.base import SourceOptions
     from edgeseg.volume import is_series
 
     screen = console.console(json_to, quiet=quiet)
     source_options = SourceOptions(options.parse_size(video_size, "--video-size") if video_size else None, framerate)
-    loaded = open_model(model).load(backend.value, precision.value, device=device, threads=threads, threshold=threshold)
+    # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
+    streams = 1 if kind_of(stream).live else threads or cpus()
+    loaded = open_model(model).load(
+        backend.value, precision.value, device=device, threads=threads, streams=streams, threshold=threshold
+    )
     with loaded:
         screen.print(f"engine: {loaded.engine}")
         if is_series(Path(stream)):
             console.write_json(_series(loaded, Path(stream), out, screen), json_to)
             return
         outputs = Outputs(out, masks, events, show)
-        summary, written = infer(loaded, stream, outputs, source_options, frames=frames, tile=tile, quiet=quiet)
+        summary, written = infer(
+            loaded, stream, outputs, source_options, frames=frames, tile=tile, streams=streams, quiet=quiet
+        )
     screen.print(summary.table())
     for path in written:
         screen.print(f"written: {path}")

@@ -150,7 +150,7 @@ def folder(root: Path) -> Dataset | None:
         return None
     groups = read_groups(root / "groups.csv") if (root / "groups.csv").is_file() else {}
     pairs: tuple[Pair, ...] = pair_up(find_images(root / "images"), find_images(root / "masks"), groups, root=root)
-    if groups and any(pair.group is None for pair in pairs):
+    if (root / "groups.csv").is_file() and any(pair.group is None for pair in pairs):
         stem = next(pair.stem for pair in pairs if pair.group is None)
         raise DataError(f"{root / 'groups.csv'}: has no group for {stem}; list every stem")
     if (root / "fov").is_dir():
@@ -165,12 +165,17 @@ def read_groups(file: Path) -> dict[str, str]:
     Raises:
         DataError: unreadable or without these columns.
     """
+    wanted = f"{file}: cannot be read; it wants a first line stem,group and a line per image"
     try:
-        with file.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-        return {row["stem"]: row["group"] for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise DataError(f"{file}: cannot be read; it wants a first line stem,group and a line per image") from error
+        with file.open(encoding="utf-8-sig", newline="") as handle:  # Excel begins its files with a byte order mark
+            reader = csv.DictReader(handle)
+            fields = reader.fieldnames or ()
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(wanted) from error
+    if not {"stem", "group"} <= set(fields):
+        raise DataError(wanted)
+    return {row["stem"]: row["group"] for row in rows if row["group"]}
 
 
 LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (

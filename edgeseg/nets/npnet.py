@@ -7,7 +7,7 @@ is the one that widens by stage and fits the usual count of batch norm (2 per el
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -49,12 +49,17 @@ class NPNet(nn.Module):
         attention: "channel" (the paper's), "se" or "none" (its Table 2).
 
     Shapes: float [B, in_channels, H, W] with H and W multiples of 8 → float [B, out_channels, H, W].
+
+    Raises:
+        ValueError: no such attention.
     """
 
     stride = 8
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, attention: Attention = "channel") -> None:
         super().__init__()
+        if attention not in get_args(Attention):
+            raise ValueError(f"attention is {attention!r}, not one of {', '.join(get_args(Attention))}")
         stages: list[nn.Module] = []
         channels = in_channels
         for width in WIDTHS:

@@ -41,6 +41,7 @@ def infer(
     *,
     frames: int | None = None,
     tile: bool = False,
+    streams: int = 1,
     quiet: bool = False,
 ) -> tuple[Summary, list[Path]]:
     """Runs a model over SOURCE into the outputs; the summary and what was written.
@@ -70,7 +71,9 @@ def infer(
             speed = bar.tasks[task].speed
             bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
 
-        summary = run(model, source, sinks, on_result=on_result if not bar.disable else None, frames=frames)
+        summary = run(
+            model, source, sinks, on_result=None if bar.disable else on_result, frames=frames, streams=streams
+        )
     return summary, written
 
 

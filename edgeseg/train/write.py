@@ -37,6 +37,7 @@ def write_run(
     sources: list[Source],
     train_set: Frames,
     val_set: Frames,
+    parent_sha256: str | None = None,
 ) -> None:
     """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
     weights = weights_bytes(net, recipe.network.options)
@@ -44,7 +45,7 @@ def write_run(
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
     classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
-    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights)
+    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256)
     manifest = manifest.model_copy(update={"classes": classes, "operating_points": points})
     write_manifest(out, manifest)
 
@@ -66,6 +67,7 @@ def run_manifest(
     sources: list[Source],
     train_set: Frames,
     weights: bytes,
+    parent_sha256: str | None = None,
 ) -> mf.Manifest:
     """What the run says about itself; `export` copies it unchanged into bundles."""
     from edgeseg.train.run import frame_of, versions
@@ -82,6 +84,7 @@ def run_manifest(
         commit=commit,
         dirty=dirty,
         weights_sha256=mf.sha256(weights),
+        parent_sha256=parent_sha256,
         parameters=counted.parameters,
         gmac=round(counted.gmac, 6),
         versions=[mf.Version(name=name, version=version) for name, version in versions().items()],
@@ -94,7 +97,7 @@ def run_manifest(
         created=mf.now(),
         writer=f"edgeseg {edgeseg.__version__}",
         task=mf.Task(kind="segmentation", modality=recipe.modality, network=recipe.network.name),
-        classes=recipe.classes,
+        classes=list(recipe.classes),
         frame=frame_of(recipe),
         output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width, min_area=recipe.min_area),
         training=training,
