@@ -124,7 +124,7 @@ class MFF(nn.Module):
           norm to its channels (they commute but for rounding; first is cheaper).
         - The bias of AV's convolution starts at 1, so that training begins at the plain additive skip.
         - ``attention = "none"`` leaves that plain skip, x_low + UP(x_high): the ablation's baseline.
-        - The norm is taken after dividing by the largest entry, so that no square overflows in FP16.
+        - The norm is taken after dividing by the mean magnitude, so that no square overflows in FP16.
 
     Args:
         high: channels of the deep map.
@@ -152,9 +152,10 @@ class MFF(nn.Module):
 def unit(vector: Tensor) -> Tensor:
     """``vector`` [B, C, 1, 1] over its L2 norm; all zeros stay (nearly) zeros.
 
-    The largest entry is divided out first, so the sum of squares lies in 1 to C whatever the precision.
+    The mean magnitude is divided out first, so the sum of squares lies in C to C² whatever the precision.
+    Only sums are used: ONNX moved the axes of the other reductions in opset 18, and some parsers did not.
     """
-    scaled = vector / (vector.abs().amax(dim=1, keepdim=True) + 1e-4)
+    scaled = vector / ((vector.abs() * (1.0 / vector.shape[1])).sum(dim=1, keepdim=True) + 1e-4)
     return scaled / (scaled.square().sum(dim=1, keepdim=True) + 1e-4).sqrt()
 
 

@@ -73,7 +73,8 @@ def operating_points(
     With ``threshold_rule`` "fixed" the recipe's own thresholds stay.
     """
     rule = recipe.train.threshold_rule
-    classes, points = [recipe.classes[0]], []
+    classes: list[mf.Class] = [recipe.classes[0]]
+    points: list[mf.OperatingPoint] = []
     for one, histogram in zip(recipe.classes[1:], histograms(net, frames, len(recipe.classes) - 1), strict=True):
         chosen = (one.threshold or 128) if rule == "fixed" else choose(histogram, rule)
         classes.append(one.model_copy(update={"threshold": chosen}))
