@@ -33,6 +33,7 @@ print(f"{summary.frames} frames at {summary.fps:.1f} fps, peak {int(peak) / 1024
 
 
 def main() -> None:
+    """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="npnet-polyp")
     parser.add_argument("--frames", type=int, default=10_000)

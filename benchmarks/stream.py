@@ -47,6 +47,7 @@ def plain_loop(
 
 
 def pipeline(clip: Path, frames: int, model: Model) -> float:
+    """Frames per second of edgeseg without outputs."""
     return run(model, str(clip), frames=frames, streams=cpus()).fps
 
 
@@ -60,6 +61,7 @@ def cpu_per_call(call: Callable[[], object], calls: int) -> float:
 
 
 def decode_cpu(clip: Path, frames: int) -> float:
+    """CPU milliseconds of decoding and converting a frame."""
     start = time.process_time()
     source = VideoFile(clip)
     for count, _ in enumerate(source, 1):
@@ -70,6 +72,7 @@ def decode_cpu(clip: Path, frames: int) -> float:
 
 
 def main() -> None:
+    """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="npnet-polyp")
     parser.add_argument("--precision", default="auto")

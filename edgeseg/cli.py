@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val
+from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val, zoo
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -25,15 +25,20 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def top(
-    verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """Options of the program itself."""
-    if version:
+def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer's call
+    if asked:
         typer.echo(f"edgeseg {edgeseg.__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def top(  # noqa: D417 - their help says what they do
+    verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
@@ -46,6 +51,7 @@ for name, command in (
     ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
+    ("zoo", zoo.command),
     ("doctor", doctor.command),
     ("demo", demo.command),
 ):

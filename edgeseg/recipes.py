@@ -47,7 +47,9 @@ def find(kind: str, name: str) -> Path:
     for file in candidates:
         if file.is_file():
             return file
-    raise UsageError(f"no recipe {name!r} in {kind}; shipped are {', '.join(names(kind)) or 'none'}, or give a .toml file")
+    raise UsageError(
+        f"no recipe {name!r} in {kind}; shipped are {', '.join(names(kind)) or 'none'}, or give a .toml file"
+    )
 
 
 def load(kind: str, name: str, shape: type[Shape]) -> Shape:

@@ -59,6 +59,8 @@ class OnnxRuntimeEngine:
         self._name = entry.name
 
     def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self._session is None:
+            raise BackendError("onnxruntime failed: the engine is closed")
         try:
             out: NDArray[np.uint8] = self._session.run(["probability"], {self._name: frames})[0]
         except Exception as error:

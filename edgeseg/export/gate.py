@@ -55,14 +55,19 @@ class Outcome:
     ranking: list[Cost] = field(default_factory=list)
 
 
-def measure(subject: str, backend: str, graph: bytes, selections: Sequence[Selection], spec: Spec | mf.Manifest) -> list[Measured]:
+def measure(
+    subject: str, backend: str, graph: bytes, selections: Sequence[Selection], spec: Spec | mf.Manifest
+) -> list[Measured]:
     """Figures of a graph on a backend."""
     engine: Engine = ENGINES[backend](graph, EngineOptions())
     thresholds = [one.threshold or 128 for one in spec.classes[1:]]
     try:
         return [
             Measured(
-                subject, backend, one, evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds)  # type: ignore[arg-type]
+                subject,
+                backend,
+                one,
+                evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds),  # type: ignore[arg-type]
             )
             for one in selections
         ]

@@ -96,7 +96,10 @@ def activations(model: ir.Model) -> list[ir.Value]:
         value
         for node in model.graph
         for value in node.outputs
-        if value.dtype == ir.DataType.FLOAT and value.const_value is None and value.shape is not None and len(value.shape) > 1
+        if value.dtype == ir.DataType.FLOAT
+        and value.const_value is None
+        and value.shape is not None
+        and len(value.shape) > 1
     ]
 
 

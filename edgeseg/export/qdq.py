@@ -54,7 +54,9 @@ class Scale:
     unsigned: bool
 
 
-def quantise(model: ir.Model, table: Table, style: Style, exclude: Iterable[str] = (), *, alone: bool = False) -> list[str]:
+def quantise(
+    model: ir.Model, table: Table, style: Style, exclude: Iterable[str] = (), *, alone: bool = False
+) -> list[str]:
     """Quantises the layers of a graph in place.
 
     Args:
