@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg import console
 from edgeseg.atomic import check_writable
+from edgeseg.errors import UsageError
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
 from edgeseg.stream.sinks.events import EventsFile
@@ -39,6 +40,7 @@ def infer(
     options: SourceOptions,
     *,
     frames: int | None = None,
+    tile: bool = False,
     streams: int = 1,
     quiet: bool = False,
 ) -> tuple[Summary, list[Path]]:
@@ -51,6 +53,10 @@ def infer(
     for path in paths:
         check_writable(path)
     source = open_source(stream, options)
+    if tile and not source.stills:
+        source.close()
+        raise UsageError(f"--tile is for pictures; {stream} is a stream")
+    model.tile = tile
     try:
         sinks, written = make_sinks(model, source, outputs)
     except BaseException:
