@@ -27,9 +27,13 @@ class VideoFile:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.warning = ""
-        if not path.is_file():
+        try:
+            found, size = path.is_file(), path.stat().st_size if path.exists() else 0
+        except OSError as error:
+            raise InputError(f"{str(path)[:60]}: cannot be opened ({error.strerror})") from error
+        if not found:
             raise InputError(f"{path}: no such file")
-        if path.stat().st_size == 0:
+        if size == 0:
             raise InputError(f"{path}: the file is empty")
         try:
             self._container = av.open(str(path), timeout=10)
