@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import UsageError
+from edgeseg.nets.dnlnet import DNLNet
 from edgeseg.nets.npnet import NPNet
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 NETS: dict[str, Callable[..., nn.Module]] = {
     "npnet": NPNet,
+    "dnlnet": DNLNet,
 }
 
 

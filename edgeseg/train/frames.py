@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from edgeseg import fit
+from edgeseg import fit, steps
 from edgeseg.data import augmentation
+from edgeseg.data import patches as patching
 from edgeseg.data.dataset import Pair, read_pair
 from edgeseg.errors import EdgesegError
 
@@ -43,7 +44,7 @@ def fit_pair(
     """Fits frame and mask alike; the mask's edge is cut at one half."""
     box = fit.content_box(image, frame.fit.content_level) if frame.fit.region == "content" else None
     placement = fit.place(image.shape[0], image.shape[1], frame, box)
-    fitted = fit.fit(image, placement, frame.fit.pad_value)
+    fitted = steps.network_input(image, placement, frame)
     return fitted, (fit.fit(mask * np.uint8(255), placement, 0) > 127).astype(np.uint8)
 
 
@@ -55,7 +56,14 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], frame: Frame, settings: Augmentation | None = None, seed: int = 0
+        self,
+        pairs: Sequence[Pair],
+        frame: Frame,
+        settings: Augmentation | None = None,
+        seed: int = 0,
+        *,
+        patch: int = 0,
+        patches: int = 1,
     ) -> None:
         show = sys.stderr.isatty()
         try:
@@ -66,13 +74,21 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
             raise
         self.names = [pair.stem for pair in pairs]
         self.seed, self.epoch = seed, 0
-        self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
+        self.patch, self.patches, self.settings, self.level = patch, patches, settings, frame.fit.content_level
+        if settings and patch:  # the geometry is then the patch's
+            still = {"flip": False, "rotate": 0.0, "stretch": 0.0, "shift": 0.0, "zoom_in": 0.0, "zoom_out": 0.0}
+            self.transform = augmentation.build(settings.model_copy(update=still), patch, patch)
+        else:
+            self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.names) * self.patches
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        frame, mask = self.cache[index]
+        frame, mask = self.cache[index // self.patches]
+        if self.patch and self.settings:
+            rng = np.random.default_rng((self.seed, self.epoch, index, self.patch))
+            frame, mask = patching.draw(frame, mask, self.patch, self.settings, self.level, rng)
         if self.transform.transforms:
             frame, mask = self._augment(frame, mask, index)
         return torch.from_numpy(frame), torch.from_numpy(mask)
@@ -90,7 +106,7 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         self.epoch = epoch
         order = EpochOrder(len(self), self.seed * 1_000_003 + epoch, shuffle=shuffle)
         # Augmentation runs beside the training step; without it a second process would only cost.
-        workers = 1 if self.transform.transforms else 0
+        workers = 1 if self.transform.transforms or self.patch else 0
         return DataLoader(self, batch, sampler=order, num_workers=workers, drop_last=shuffle)
 
 

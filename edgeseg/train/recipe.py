@@ -10,7 +10,19 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgeseg.errors import InputError, UsageError
-from edgeseg.manifest import Class, Fit, Name, Pixels, Terms, Use, check_classes, first_error
+from edgeseg.manifest import (
+    Class,
+    Fit,
+    Fraction,
+    Name,
+    Pixels,
+    Step,
+    Terms,
+    Use,
+    Window,
+    check_classes,
+    first_error,
+)
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -22,12 +34,24 @@ class Part(BaseModel):
 
 
 class OwnFit(Fit):
-    """The manifest's, but an unknown key is refused; so for the next three."""
+    """The manifest's, but an unknown key is refused; so for the next five."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class OwnClass(Class):
+    """See :class:`OwnFit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OwnStep(Step):
+    """See :class:`OwnFit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OwnWindow(Window):
     """See :class:`OwnFit`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -57,17 +81,24 @@ class Network(Part):
 
 
 class Input(Part):
-    """Network input and its normalisation, B, G, R of values 0 to 1."""
+    """Network input and its normalisation, B, G, R of values 0 to 1; host ``steps`` and CT ``window``, if any."""
 
     height: Pixels
     width: Pixels
     fit: OwnFit
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.5, 0.5, 0.5]
     std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.25, 0.25, 0.25]
+    steps: list[OwnStep] = []
+    window: OwnWindow | None = None
 
 
 class Optimise(Part):
-    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames."""
+    """How the weights are found.
+
+    ``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``: how the classes'
+    thresholds are found on them, see :mod:`edgeseg.train.operating`. ``patch``: side of the squares that are
+    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch.
+    """
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
@@ -82,6 +113,9 @@ class Optimise(Part):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     keep: Literal["last", "best"] = "best"
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    threshold_rule: Literal["fixed", "max dice", "sensitive"] = "fixed"
+    patch: Annotated[int, Field(ge=0)] = 0
+    patches: Annotated[int, Field(ge=1)] = 1
 
 
 class Augmentation(Part):
@@ -105,7 +139,7 @@ class Augmentation(Part):
 
 
 class Recipe(Part):
-    """One training, whole."""
+    """One training, whole. ``min_area``: components under this share of their class's pixels (voxels) are dropped."""
 
     name: Name
     description: str
@@ -113,6 +147,7 @@ class Recipe(Part):
     network: Network
     classes: list[OwnClass]
     input: Input
+    min_area: Fraction = 0.0
     train: Optimise
     augmentation: Augmentation = Augmentation()
     terms: OwnTerms

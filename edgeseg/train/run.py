@@ -67,7 +67,8 @@ def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: 
 
 def frame_of(recipe: Recipe) -> Frame:
     """The recipe's input as the manifest says it."""
-    return Frame(height=recipe.input.height, width=recipe.input.width, fit=recipe.input.fit)
+    given = recipe.input
+    return Frame(height=given.height, width=given.width, fit=given.fit, steps=[*given.steps], window=given.window)
 
 
 def make_net(recipe: Recipe) -> FrameNet:
@@ -130,7 +131,14 @@ def train(
         atomic.sweep(out)
         sources = open_sources(data, seed, split, recipe.train.val_fraction)
         frame = frame_of(recipe)
-        train_set = Frames([pair for s in sources for pair in s.pairs("train")], frame, recipe.augmentation, seed)
+        train_set = Frames(
+            [pair for s in sources for pair in s.pairs("train")],
+            frame,
+            recipe.augmentation,
+            seed,
+            patch=recipe.train.patch,
+            patches=recipe.train.patches,
+        )
         val_set = Frames([pair for s in sources for pair in s.pairs("val")], frame)
         if len(train_set) < recipe.train.batch:
             raise DataError(
