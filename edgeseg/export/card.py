@@ -31,12 +31,20 @@ def write(manifest: mf.Manifest) -> bytes:
     ]
     if manifest.calibration is not None:
         one = manifest.calibration
-        lines += ["## INT8", "", f"Calibrated on {one.frames} frames of {one.data} ({one.split}), method {one.method}.", ""]
+        lines += [
+            "## INT8",
+            "",
+            f"Calibrated on {one.frames} frames of {one.data} ({one.split}), method {one.method}.",
+            "",
+        ]
         kept = sorted({layer for graph in manifest.graphs for layer in graph.float_layers})
         lines += [f"Layers kept in float: {', '.join(kept)}." if kept else "All layers meant for INT8 are in INT8.", ""]
     lines += ["## Figures", ""]
     if manifest.evaluations:
-        lines += ["| graph | runs on | frames | n | Dice | IoU | sensitivity | Dice points to float |", "|---|---|---|---|---|---|---|---|"]
+        lines += [
+            "| graph | runs on | frames | n | Dice | IoU | sensitivity | Dice points to float |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
         lines += [_row(one) for one in manifest.evaluations]
     else:
         lines += ["None: the bundle was made without labelled frames."]
