@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeseg.backends.base import Engine, EngineInfo, EngineOptions
 from edgeseg.errors import BackendError, ModelError, UsageError
+from edgeseg.machine import cpu_flags
 
 if TYPE_CHECKING:
     from edgeseg import manifest as mf
@@ -39,7 +42,13 @@ BACKENDS: dict[str, Callable[[], Backend]] = {"openvino": _openvino, "onnxruntim
 
 
 def choose(
-    source: Source, backend: str = "auto", precision: str = "auto", *, device: int = 0, threads: int = 0
+    source: Source,
+    backend: str = "auto",
+    precision: str = "auto",
+    *,
+    device: int = 0,
+    threads: int = 0,
+    streams: int = 1,
 ) -> tuple[Engine, EngineInfo]:
     """Loads the engine that the contract's rule "which file runs" picks.
 
@@ -59,7 +68,7 @@ def choose(
             problems.append(str(error))
             continue
         graph, used, why = _pick(source, name, precision, asked=backend != "auto")
-        options = EngineOptions(used, threads, device)
+        options = EngineOptions(used, threads, streams, device)
         return runtime.load(_bytes(source, graph), options), EngineInfo(
             name, version, used, graph.name if graph else source.name, why
         )
@@ -96,10 +105,20 @@ def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str) -> mf
     if precision == "bf16" and backend != "openvino":
         return None
     form = {"fp32": "float", "bf16": "float", "int8": "cpu"}.get(precision)
-    for graph in manifest.graphs:
-        if graph.form == form and graph.gate == gate and graph.resize == "host":
-            return graph
-    return None
+    found = [one for one in manifest.graphs if one.form == form and one.gate == gate and one.resize == "host"]
+    wanted = f"int8-cpu{'' if sums_in_32_bits() else '-7bit'}"
+    found.sort(key=lambda one: form == "cpu" and one.name != wanted)
+    return found[0] if found else None
+
+
+def sums_in_32_bits() -> bool:
+    """Whether uint8 × int8 products do not saturate here: VNNI on x86; elsewhere always.
+
+    Without VNNI an x86 CPU adds them in pairs in 16 bits, which 8-bit weights overflow silently.
+    """
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return True
+    return not cpu_flags().isdisjoint({"avx512_vnni", "avx_vnni"}) and "ONEDNN_MAX_CPU_ISA" not in os.environ
 
 
 def _bytes(source: Source, graph: mf.Graph | None) -> bytes:

@@ -16,6 +16,7 @@ from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
 from edgeseg.data.dataset import Pair, read_frame
 from edgeseg.errors import GateError
+from edgeseg.steps import network_input
 
 Image = NDArray[np.uint8]
 ENGINES: dict[str, Callable[[bytes, EngineOptions], Engine]] = {
@@ -38,13 +39,18 @@ def fitted_frames(pairs: Iterable[Pair], spec: mf.Frame, limit: int) -> list[Ima
     """Up to ``limit`` labelled frames, evenly picked and fitted."""
     listed = list(pairs)
     picks = np.linspace(0, len(listed) - 1, min(limit, len(listed))).round().astype(int)
-    out = []
-    for index in picks:
-        frame = read_frame(listed[int(index)].image)
-        box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-        placement = fit.place(frame.shape[0], frame.shape[1], spec, box)
-        out.append(fit.fit(frame, placement, spec.fit.pad_value))
-    return out
+    return [fitted(listed[int(index)], spec) for index in picks]
+
+
+def fitted(pair: Pair, spec: mf.Frame) -> Image:
+    """A labelled frame's image as the network gets it, uint8 [h, w, 3].
+
+    Raises:
+        DataError: unreadable.
+    """
+    frame = read_frame(pair.image)
+    box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
+    return network_input(frame, fit.place(frame.shape[0], frame.shape[1], spec, box), spec)
 
 
 def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frames: list[Image]) -> list[Agreement]:

@@ -7,11 +7,13 @@ import warnings
 from typing import TYPE_CHECKING
 
 import onnx
+import onnx_ir as ir
 import onnxscript.optimizer
 import torch
 
 from edgeseg import manifest as mf
 from edgeseg.errors import ModelError
+from edgeseg.export import names
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -76,6 +78,10 @@ def finish(model: onnx.ModelProto, manifest: mf.Manifest) -> bytes:
     entry.key, entry.value = "edgeseg", mf.graph_metadata(manifest)
     # Folds constants and drops the Identity nodes that equal initialisers leave behind.
     model = onnxscript.optimizer.optimize(model)
+    named = ir.from_proto(model)
+    names.rename(named)
+    model = ir.to_proto(named)
+    del model.graph.value_info[:]
     model = onnx.shape_inference.infer_shapes(model)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)

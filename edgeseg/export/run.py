@@ -1,35 +1,39 @@
-"""`edgeseg export`: a trained run → a checked bundle."""
+"""`edgeseg export`: a trained run (or a bundle) → a checked bundle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import edgeseg
-from edgeseg import atomic, backends, golden, metrics
+from edgeseg import atomic, backends, golden
 from edgeseg import manifest as mf
-from edgeseg.backends.base import EngineOptions
-from edgeseg.bundle import SUFFIX, Source, require_manifest
+from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest
+from edgeseg.calibration import table as tables
+from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
-from edgeseg.data.select import Selection, select
-from edgeseg.errors import UsageError
-from edgeseg.evaluate import evaluate
-from edgeseg.export import check, frame_graph
+from edgeseg.data.select import select
+from edgeseg.errors import DataError, ModelError, OutputError
+from edgeseg.export import check, forms, gate, int8
+from edgeseg.export.papers import Paper, document, with_papers
+from edgeseg.export.report import Findings
 from edgeseg.machine import describe
-from edgeseg.train.load import RunPredictor, load_run
 
 PARITY_FRAMES = 50
+# Parity of the quantised forms runs every frame three times with optimisations off: fewer of them.
+QUANTISED_PARITY_FRAMES = 12
 Step = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Where the bundle is, its manifest, and how the float graph agreed with the network."""
+    """Where the bundle is, its manifest, how the float graph agreed with the network, and what the gates saw."""
 
     path: Path
     manifest: mf.Manifest
     agreements: list[check.Agreement]
+    made: int8.Made
 
 
 @dataclass(frozen=True)
@@ -40,43 +44,151 @@ class Form:
     data: bytes
 
 
+@dataclass(frozen=True)
+class Float:
+    """The float graph, its opset, and how it agrees with the network."""
+
+    data: bytes
+    opset: int
+    agreements: list[check.Agreement] = field(default_factory=list)
+
+
 def export_run(
-    source: Source, data: list[Path], split: str | None, out: Path | None, *, opset: int, step: Step = lambda _: None
+    source: Source,
+    data: list[Path],
+    split: str | None,
+    out: Path | None,
+    *,
+    opset: int,
+    wanted: int8.Wanted = int8.Wanted(),  # noqa: B008  (frozen)
+    imgsz: tuple[int, int] | None = None,
+    step: Step = lambda _: None,
 ) -> Exported:
-    """Exports a run to a bundle with the float graph, golden frames and, with labelled frames, its evaluation.
+    """Exports a run or bundle to a bundle: float graph, the wanted INT8 and FP16 graphs, golden frames, documents.
 
     Args:
-        source: a run.
-        data: labelled frames for gate and report; without any the gate is *parity*, on phantom frames.
+        source: a run, or a bundle whose float graph is used again.
+        data: labelled frames for gates and report; without any the gate is *parity*, on phantom frames.
         split: of the gate's frames; the validation split by default.
-        out: the bundle; RUN/NAME.edgeseg by default.
+        out: the bundle; RUN/NAME.edgeseg, or the bundle itself, by default.
         opset: of the float graph.
+        wanted: graphs beside the float one.
+        imgsz: height and width of the input instead of the trained ones.
         step: told what happens next.
 
     Raises:
-        UsageError: not a run.
-        GateError: the graph differs from the network; nothing is written.
+        UsageError: neither run nor bundle.
+        GateError: a gate said no; nothing is written.
         OutputError: the disk.
     """
-    if source.kind != "run":
-        raise UsageError(f"{source.path}: is a {source.kind}; `edgeseg export` starts from a run")
     run = require_manifest(source)
-    target = out or source.path / f"{run.name}{SUFFIX}"
+    target = out or (source.path / f"{run.name}{SUFFIX}" if source.kind == "run" else source.path)
+    check_place(target)
     atomic.check_writable(target)
-    step("exporting the float graph")
-    net = load_run(source)
-    graph = frame_graph.export(net, run, opset=opset)
-    predictor = RunPredictor(net)
+    if imgsz is not None:
+        run = resized(run, source, imgsz)
     selections = select(data, split, "val", run) if data else []
     pairs = [pair for selection in selections for pair in selection.pairs]
-    step("comparing with the network")
     frames = check.fitted_frames(pairs, run.frame, PARITY_FRAMES) if pairs else phantom_frames(run)
-    agreements = check.agree(graph, predictor, frames)
-    evaluations = evaluate_float(graph, selections, run, step) if selections else []
-    form = Form(float_entry(graph, run, opset, "passed" if evaluations else "parity"), graph)
+    graph = float_graph(source, run, opset, frames, step)
+    reference = {}
+    for backend in check.ENGINES if selections else ():
+        step(f"evaluating the float graph on {backend}")
+        reference[backend] = gate.measure("float", backend, graph.data, selections, run)
+    some = frames[:: max(1, len(frames) // QUANTISED_PARITY_FRAMES)]
+    made = int8.make(graph.data, run, source, wanted, data, reference.get("onnxruntime", []), some, step)
+    entries = [Form(float_entry(graph.data, run, graph.opset, "passed" if reference else "parity"), graph.data)]
+    entries += [Form(form_entry(name, made, run), graph_) for name, graph_ in made.graphs.items()]
+    measured = [*(one for found in reference.values() for one in found), *made.measured]
+    evaluations = [evaluation(one, "gate") for one in measured]
+    reported = report_on_test(graph.data, made, data, run, step) if selections and split is None else []
+    evaluations += [evaluation(one, "report") for one in reported]
+    measured += reported
     step("writing golden frames and the bundle")
-    manifest = write_bundle(target, run, [form], evaluations, bundle_name(target, run))
-    return Exported(target, manifest, agreements)
+    papers = [Paper("calibration", TABLE_FILE, tables.dump(made.table))] if made.table else []
+    findings = Findings(measured, made.ranking, made.float_cost_ms)
+    head = run.model_copy(update={"calibration": made.table.calibration}) if made.table else run
+    manifest = write_bundle(target, head, entries, evaluations, bundle_name(target, run), papers, findings)
+    return Exported(target, manifest, graph.agreements, made)
+
+
+def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[check.Image], step: Step) -> Float:
+    """The float frame graph: exported from a run and compared with its network, or a bundle's own.
+
+    Raises:
+        GateError: the graph differs from the network.
+        ModelError: the bundle has no float graph.
+    """
+    if source.kind != "run":
+        entry = next((one for one in run.graphs if one.form == "float" and one.resize == "host"), None)
+        if entry is None:
+            raise ModelError(f"{source.path}: holds no float graph to emit others from; export the run again")
+        return Float(source.read(entry.file, entry.sha256, entry.size), entry.opset)
+    from edgeseg.export import frame_graph
+    from edgeseg.nets import check_size
+    from edgeseg.train.load import RunPredictor, load_run
+
+    step("exporting the float graph")
+    net = load_run(source)
+    check_size(net.net, run.task.network, run.frame.height, run.frame.width)
+    predictor = RunPredictor(net)
+    graph = frame_graph.export(net, run, opset=opset)
+    step("comparing with the network")
+    return Float(graph, opset, check.agree(graph, predictor, list(frames)) if frames else [])
+
+
+def report_on_test(
+    graph: bytes, made: int8.Made, data: list[Path], run: mf.Manifest, step: Step
+) -> list[gate.Measured]:
+    """Float and INT8 on the test split, after everything was chosen; empty where the set has none."""
+    found = []
+    for root in data:
+        try:
+            found += select([root], "test", "test", run)
+        except DataError:
+            continue  # no test split in this folder: nothing to report
+    if not found:
+        return []
+    step("reporting on the test split")
+    reference = gate.measure("float", "openvino", graph, found, run)
+    out = list(reference)
+    for name in made.graphs:
+        if name == "int8-cpu":
+            for backend in check.ENGINES:
+                out += gate.against(gate.measure(name, backend, made.graphs[name], found, run), reference)
+    return out
+
+
+def resized(run: mf.Manifest, source: Source, imgsz: tuple[int, int]) -> mf.Manifest:
+    """The manifest with another input size; figures then hold for that size.
+
+    Raises:
+        ModelError: a bundle's graph has one size only.
+    """
+    if source.kind != "run":
+        raise ModelError(f"{source.path}: a bundle's graph has one size; give --imgsz with the run it came from")
+    size = {"height": imgsz[0], "width": imgsz[1]}
+    return run.model_copy(
+        update={"frame": run.frame.model_copy(update=size), "output": run.output.model_copy(update=size)}
+    )
+
+
+def check_place(target: Path) -> None:
+    """A bundle may be replaced by a newer one, anything else may not.
+
+    Raises:
+        OutputError: something else is there.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        if open_model(target).kind == "bundle":
+            return
+    except ModelError:
+        # A damaged bundle is replaced too: its manifest.sha256 and graphs/ show what it was.
+        if (target / "manifest.sha256").is_file() and (target / "graphs").is_dir():
+            return
+    raise OutputError(f"{target} exists and is no bundle; choose another --out or remove it first")
 
 
 def phantom_frames(run: mf.Manifest, number: int = 8) -> list[check.Image]:
@@ -102,45 +214,55 @@ def float_entry(graph: bytes, run: mf.Manifest, opset: int, gate: mf.Gate) -> mf
     )
 
 
-def evaluate_float(graph: bytes, selections: list[Selection], run: mf.Manifest, step: Step) -> list[mf.Evaluation]:
-    """The float graph on both CPU backends, on the gate's frames."""
-    out = []
-    thresholds = [one.threshold or 128 for one in run.classes[1:]]
-    for name, load in check.ENGINES.items():
-        step(f"evaluating on {name}")
-        engine = load(graph, EngineOptions())
-        try:
-            for selection in selections:
-                tally = evaluate(selection.pairs, lambda x: engine.run(x[None])[0], run, thresholds)  # noqa: B023
-                out.append(evaluation("float", name, "gate", selection, tally))
-        finally:
-            engine.close()
-    return out
-
-
-def evaluation(
-    subject: str, backend: str, purpose: str, selection: Selection, tally: metrics.Tally, area: str = "frame"
-) -> mf.Evaluation:
-    """A tally as the manifest keeps it."""
-    worst = tally.worst(1)[0]
-    return mf.Evaluation.model_validate(
-        {
-            "subject": subject,
-            "backend": backend,
-            "backend_version": backends.BACKENDS[backend]().version(),
-            "purpose": purpose,
-            "data": selection.dataset.name,
-            "split": selection.split,
-            "images": len(tally.images),
-            "area": area,
-            "machine": describe(),
-            "created": mf.now(),
-            "per_image": rounded(tally.per_image()),
-            "pooled": rounded(tally.pooled()),
-            "worst_image": worst.name,
-            "worst_dice": round(worst.figures["dice"] or 0.0, 6),
-        }
+def form_entry(name: str, made: int8.Made, run: mf.Manifest) -> mf.Graph:
+    """The manifest's entry of an emitted graph."""
+    recipe, data = forms.GRAPHS[name], made.graphs[name]
+    passed = any(one.subject == name for one in made.measured)
+    quantised = recipe.precision == "int8"
+    return mf.Graph(
+        name=name,
+        form=recipe.form,
+        precision=recipe.precision,
+        opset=recipe.opset,
+        input=[1, run.frame.height, run.frame.width, 3],
+        resize="host",
+        float_layers=made.float_layers if quantised else [],
+        table_sha256=mf.sha256(tables.dump(made.table)) if made.table and quantised else None,
+        gate="passed" if passed else "parity",
+        file=f"graphs/{name}.onnx",
+        size=len(data),
+        sha256=mf.sha256(data),
     )
+
+
+def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db: float | None = None) -> mf.Evaluation:
+    """Measurements as the manifest keeps them."""
+    tally, selection = one.tally, one.selection
+    worst = tally.worst(1)[0]
+    value = {
+        "subject": one.subject,
+        "backend": one.backend,
+        "backend_version": backends.BACKENDS[one.backend]().version(),
+        "purpose": purpose,
+        "data": selection.dataset.name,
+        "split": selection.split,
+        "images": len(tally.images),
+        "area": area,
+        "machine": describe(),
+        "created": mf.now(),
+        "per_image": rounded(tally.per_image()),
+        "pooled": rounded(tally.pooled()),
+        "worst_image": worst.name,
+        "worst_dice": round(worst.figures["dice"] or 0.0, 6),
+    }
+    if one.latency_ms is not None:
+        value["latency_p50_ms"] = round(one.latency_ms, 3)
+    if one.drops:
+        value["dice_drop"] = round(one.drop, 6)
+        value["dice_drop_ci95"] = [round(end, 6) for end in one.interval]
+    if parity_db is not None:
+        value["parity_db"] = round(parity_db, 1)
+    return mf.Evaluation.model_validate(value)
 
 
 def rounded(figures: dict[str, float]) -> dict[str, float]:
@@ -156,7 +278,13 @@ def bundle_name(target: Path, run: mf.Manifest) -> str:
 
 
 def write_bundle(
-    target: Path, run: mf.Manifest, forms: list[Form], evaluations: list[mf.Evaluation], name: str
+    target: Path,
+    run: mf.Manifest,
+    graphs: list[Form],
+    evaluations: list[mf.Evaluation],
+    name: str,
+    papers: Sequence[Paper] = (),
+    findings: Findings | None = None,
 ) -> mf.Manifest:
     """Writes the whole bundle beside its place and exchanges it in one step.
 
@@ -164,10 +292,10 @@ def write_bundle(
         GateError: no golden frame can be found.
         OutputError: the disk.
     """
-    frames = golden.pick(forms[0].data, run)
+    frames = golden.pick(graphs[0].data, run)
     with atomic.atomic_folder(target) as folder:
         (folder / "graphs").mkdir()
-        for form in forms:
+        for form in graphs:
             (folder / form.entry.file).write_bytes(form.data)
         manifest = run.model_copy(
             update={
@@ -175,12 +303,15 @@ def write_bundle(
                 "name": name,
                 "created": mf.now(),
                 "writer": f"edgeseg {edgeseg.__version__}",
-                "graphs": [form.entry for form in forms],
+                "graphs": [form.entry for form in graphs],
                 "evaluations": evaluations,
-                "golden": golden.write(folder, frames, {f.entry.name: (f.entry.form, f.data) for f in forms}),
-                "documents": [],
+                "golden": golden.write(folder, frames, {f.entry.name: (f.entry.form, f.data) for f in graphs}),
+                "documents": [document(one) for one in papers],
             }
         )
+        manifest, more = with_papers(manifest, findings or Findings())
+        for paper in (*papers, *more):
+            (folder / paper.file).write_bytes(paper.data)
         data = mf.dump(mf.parse(mf.dump(manifest)))
         (folder / "manifest.json").write_bytes(data)
         (folder / "manifest.sha256").write_text(f"{mf.sha256(data)}  manifest.json\n")

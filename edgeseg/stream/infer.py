@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg import console
 from edgeseg.atomic import check_writable
+from edgeseg.errors import UsageError
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
 from edgeseg.stream.sinks.events import EventsFile
@@ -39,6 +40,8 @@ def infer(
     options: SourceOptions,
     *,
     frames: int | None = None,
+    tile: bool = False,
+    streams: int = 1,
     quiet: bool = False,
 ) -> tuple[Summary, list[Path]]:
     """Runs a model over SOURCE into the outputs; the summary and what was written.
@@ -50,6 +53,10 @@ def infer(
     for path in paths:
         check_writable(path)
     source = open_source(stream, options)
+    if tile and not source.stills:
+        source.close()
+        raise UsageError(f"--tile is for pictures; {stream} is a stream")
+    model.tile = tile
     try:
         sinks, written = make_sinks(model, source, outputs)
     except BaseException:
@@ -64,7 +71,9 @@ def infer(
             speed = bar.tasks[task].speed
             bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
 
-        summary = run(model, source, sinks, on_result=on_result if not bar.disable else None, frames=frames)
+        summary = run(
+            model, source, sinks, on_result=None if bar.disable else on_result, frames=frames, streams=streams
+        )
     return summary, written
 
 
