@@ -13,7 +13,9 @@ from typing import Annotated, NoReturn
 import typer
 
 import edgeseg
-from edgeseg.commands import bench, demo, doctor, export, infer, nets, phantom, train, val, zoo
+from edgeseg.commands import (
+    bench, calibrate, demo, doctor, export, infer, nets, phantom, sensitivity, train, val, verify, zoo,
+)  # fmt: skip
 from edgeseg.errors import EdgesegError
 
 app = typer.Typer(
@@ -46,7 +48,10 @@ def top(  # noqa: D417 - their help says what they do
 for name, command in (
     ("train", train.command),
     ("val", val.command),
+    ("calibrate", calibrate.command),
     ("export", export.command),
+    ("sensitivity", sensitivity.command),
+    ("verify", verify.command),
     ("infer", infer.command),
     ("bench", bench.command),
     ("phantom", phantom.phantom),

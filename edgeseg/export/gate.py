@@ -6,6 +6,7 @@ search sees the validation split only.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -27,13 +28,17 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Measured:
-    """A graph on a backend over one selection; ``drops`` are Dice of float minus Dice of this, per image."""
+    """A graph on a backend over one selection.
+
+    ``drops`` are Dice of float minus Dice of this, per image; ``latency_ms`` is the median of a run.
+    """
 
     subject: str
     backend: str
     selection: Selection
     tally: metrics.Tally
     drops: tuple[float, ...] = ()
+    latency_ms: float | None = None
 
     @property
     def drop(self) -> float:
@@ -53,6 +58,7 @@ class Outcome:
     measured: list[Measured]
     float_layers: list[str] = field(default_factory=list)
     ranking: list[Cost] = field(default_factory=list)
+    float_cost_ms: float | None = None
 
 
 def measure(
@@ -62,17 +68,23 @@ def measure(
     engine: Engine = ENGINES[backend](graph, EngineOptions())
     thresholds = [one.threshold or 128 for one in spec.classes[1:]]
     try:
-        return [
-            Measured(
-                subject,
-                backend,
-                one,
-                evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds),  # type: ignore[arg-type]
-            )
-            for one in selections
-        ]
+        tallies = [(one, evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds)) for one in selections]  # type: ignore[arg-type]
+        latency = median_ms(engine)
     finally:
         engine.close()
+    return [Measured(subject, backend, one, tally, (), latency) for one, tally in tallies]
+
+
+def median_ms(engine: Engine, runs: int = 25) -> float:
+    """Median time of one frame in milliseconds, after the other engines' threads went to sleep."""
+    frame = np.zeros((1, *engine.shape[1:]), np.uint8)
+    time.sleep(0.03)
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        engine.run(frame)
+        times.append((time.perf_counter() - start) * 1e3)
+    return float(np.median(times[5:]))
 
 
 def against(measured: Sequence[Measured], reference: Sequence[Measured]) -> list[Measured]:
@@ -81,7 +93,7 @@ def against(measured: Sequence[Measured], reference: Sequence[Measured]) -> list
     for one, base in zip(measured, reference, strict=True):
         pairs = zip(base.tally.images, one.tally.images, strict=True)
         drops = tuple((a.figures["dice"] or 0.0) - (b.figures["dice"] or 0.0) for a, b in pairs)
-        out.append(Measured(one.subject, one.backend, one.selection, one.tally, drops))
+        out.append(Measured(one.subject, one.backend, one.selection, one.tally, drops, one.latency_ms))
     return out
 
 
@@ -110,6 +122,7 @@ def search(
         GateError: even with every layer in float it does not hold.
     """
     left, ranking, moved = None, [], list(exclude)
+    whole_ms: float | None = None
     while True:
         graphs = emit(moved)
         measured = [
@@ -119,8 +132,11 @@ def search(
             for one in against(measure(name, backend, graph, [r.selection for r in reference], manifest), reference)
         ]
         worst = max(measured, key=lambda one: one.drop)
+        fastest = min(one.latency_ms or 0.0 for one in measured)
+        whole_ms = fastest if whole_ms is None else whole_ms
         if worst.drop <= budget:
-            return Outcome(graphs, measured, moved, ranking)
+            cost = fastest - whole_ms if len(moved) > len(exclude) else None
+            return Outcome(graphs, measured, moved, ranking, cost)
         if left is None:
             ranking = rank()
             left = [one.layer for one in ranking if one.layer not in moved]

@@ -58,6 +58,7 @@ class Made:
     agreements: list[parity.Agreement] = field(default_factory=list)
     measured: list[gate.Measured] = field(default_factory=list)
     ranking: list[sensitivity.Cost] = field(default_factory=list)
+    float_cost_ms: float | None = None
 
 
 def make(
@@ -117,6 +118,7 @@ def make(
         )  # fmt: skip
         out.graphs, out.measured = outcome.graphs, outcome.measured
         out.float_layers, out.ranking = outcome.float_layers, outcome.ranking
+        out.float_cost_ms = outcome.float_cost_ms
     out.graphs |= emit([name for name in wanted.graphs if name not in out.graphs], out.float_layers)
     return out
 

@@ -52,8 +52,7 @@ def wanted(
     """
     if quantize not in (None, 8, 16, 32):
         raise UsageError(f"--quantize {quantize}: is 8 (--int8), 16 (--fp16) or 32 (neither)")
-    if method is not None and method not in METHODS:
-        raise UsageError(f"--method {method}: there are {', '.join(METHODS)}")
+    checked_method(method)
     int8, fp16 = int8 or quantize == 8, fp16 or quantize == 16
     graphs = [*(quantised.INT8 if int8 else ()), *(quantised.FP16 if fp16 else ())]
     if targets:
@@ -65,3 +64,14 @@ def wanted(
             raise UsageError(f"target profile: there is no graph {unknown[0]}; there are {', '.join(every)}")
         graphs = [name for name in (graphs or every) if name in of_profiles]
     return quantised.Wanted(tuple(graphs), calibration, method, exclude, max_dice_drop)
+
+
+def checked_method(method: str | None) -> str | None:
+    """``--method`` as given.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if method is not None and method not in METHODS:
+        raise UsageError(f"--method {method}: there are {', '.join(METHODS)}")
+    return method

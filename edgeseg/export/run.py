@@ -14,8 +14,10 @@ from edgeseg.calibration import table as tables
 from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.data.select import select
-from edgeseg.errors import ModelError, OutputError
+from edgeseg.errors import DataError, ModelError, OutputError
 from edgeseg.export import check, forms, gate, int8
+from edgeseg.export.papers import Paper, document, with_papers
+from edgeseg.export.report import Findings
 from edgeseg.machine import describe
 
 PARITY_FRAMES = 50
@@ -39,15 +41,6 @@ class Form:
     """A graph on its way into the bundle."""
 
     entry: mf.Graph
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Paper:
-    """A document on its way into the bundle."""
-
-    role: str
-    file: str
     data: bytes
 
 
@@ -108,10 +101,14 @@ def export_run(
     entries += [Form(form_entry(name, made, run), graph_) for name, graph_ in made.graphs.items()]
     measured = [*(one for found in reference.values() for one in found), *made.measured]
     evaluations = [evaluation(one, "gate") for one in measured]
+    reported = report_on_test(graph.data, made, data, run, step) if selections and split is None else []
+    evaluations += [evaluation(one, "report") for one in reported]
+    measured += reported
     step("writing golden frames and the bundle")
     papers = [Paper("calibration", TABLE_FILE, tables.dump(made.table))] if made.table else []
+    findings = Findings(measured, made.ranking, made.float_cost_ms)
     head = run.model_copy(update={"calibration": made.table.calibration}) if made.table else run
-    manifest = write_bundle(target, head, entries, evaluations, bundle_name(target, run), papers)
+    manifest = write_bundle(target, head, entries, evaluations, bundle_name(target, run), papers, findings)
     return Exported(target, manifest, graph.agreements, made)
 
 
@@ -137,7 +134,29 @@ def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[c
     predictor = RunPredictor(net)
     graph = frame_graph.export(net, run, opset=opset)
     step("comparing with the network")
-    return Float(graph, opset, check.agree(graph, predictor, list(frames)))
+    return Float(graph, opset, check.agree(graph, predictor, list(frames)) if frames else [])
+
+
+def report_on_test(
+    graph: bytes, made: int8.Made, data: list[Path], run: mf.Manifest, step: Step
+) -> list[gate.Measured]:
+    """Float and INT8 on the test split, after everything was chosen; empty where the set has none."""
+    found = []
+    for root in data:
+        try:
+            found += select([root], "test", "test", run)
+        except DataError:
+            continue  # no test split in this folder: nothing to report
+    if not found:
+        return []
+    step("reporting on the test split")
+    reference = gate.measure("float", "openvino", graph, found, run)
+    out = list(reference)
+    for name in made.graphs:
+        if name == "int8-cpu":
+            for backend in check.ENGINES:
+                out += gate.against(gate.measure(name, backend, made.graphs[name], found, run), reference)
+    return out
 
 
 def resized(run: mf.Manifest, source: Source, imgsz: tuple[int, int]) -> mf.Manifest:
@@ -236,6 +255,8 @@ def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db:
         "worst_image": worst.name,
         "worst_dice": round(worst.figures["dice"] or 0.0, 6),
     }
+    if one.latency_ms is not None:
+        value["latency_p50_ms"] = round(one.latency_ms, 3)
     if one.drops:
         value["dice_drop"] = round(one.drop, 6)
         value["dice_drop_ci95"] = [round(end, 6) for end in one.interval]
@@ -263,6 +284,7 @@ def write_bundle(
     evaluations: list[mf.Evaluation],
     name: str,
     papers: Sequence[Paper] = (),
+    findings: Findings | None = None,
 ) -> mf.Manifest:
     """Writes the whole bundle beside its place and exchanges it in one step.
 
@@ -275,8 +297,6 @@ def write_bundle(
         (folder / "graphs").mkdir()
         for form in graphs:
             (folder / form.entry.file).write_bytes(form.data)
-        for paper in papers:
-            (folder / paper.file).write_bytes(paper.data)
         manifest = run.model_copy(
             update={
                 "kind": "bundle",
@@ -286,14 +306,12 @@ def write_bundle(
                 "graphs": [form.entry for form in graphs],
                 "evaluations": evaluations,
                 "golden": golden.write(folder, frames, {f.entry.name: (f.entry.form, f.data) for f in graphs}),
-                "documents": [
-                    mf.Document.model_validate(
-                        {"role": one.role, "file": one.file, "size": len(one.data), "sha256": mf.sha256(one.data)}
-                    )
-                    for one in papers
-                ],
+                "documents": [document(one) for one in papers],
             }
         )
+        manifest, more = with_papers(manifest, findings or Findings())
+        for paper in (*papers, *more):
+            (folder / paper.file).write_bytes(paper.data)
         data = mf.dump(mf.parse(mf.dump(manifest)))
         (folder / "manifest.json").write_bytes(data)
         (folder / "manifest.sha256").write_text(f"{mf.sha256(data)}  manifest.json\n")

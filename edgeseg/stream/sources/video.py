@@ -28,9 +28,9 @@ class VideoFile:
         self.name = str(path)
         self.warning = ""
         if not path.is_file():
-            raise InputError(f"{path}: no such file")
+            raise InputError(f"{path}: no such file; give the path of a video, a folder of pictures or a camera index")
         if path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty")
+            raise InputError(f"{path}: the file is empty; record or copy it again")
         try:
             self._container = av.open(str(path), timeout=10)
         except (av.FFmpegError, OSError) as error:

@@ -1,0 +1,51 @@
+"""The model card: a bundle in one page of Markdown, from its manifest alone."""
+
+from __future__ import annotations
+
+from edgeseg import manifest as mf
+
+
+def write(manifest: mf.Manifest) -> bytes:
+    """card.md."""
+    training, use = manifest.training, manifest.use
+    lines = [
+        f"# {manifest.name}",
+        "",
+        f"{manifest.task.network} for {manifest.task.modality}: "
+        f"{', '.join(one.name for one in manifest.classes[1:])} against {manifest.classes[0].name}. "
+        f"Input {manifest.frame.width}x{manifest.frame.height} (width x height), {training.parameters:,} parameters, "
+        f"{training.gmac:.2f} GMAC.",
+        "",
+        f"**{manifest.terms.notice}** Weights: {manifest.terms.weights_licence}.",
+        "",
+    ]
+    if use is not None:
+        lines += ["## Use", "", f"Intended: {use.intended}", "", f"Not intended: {', '.join(use.not_intended)}.", "",
+                  f"Figures hold for: {use.frames}.", ""]  # fmt: skip
+    lines += ["## Training", ""]
+    lines += [f"- {one.data}, {one.split}: {one.images} images" for one in training.splits]
+    lines += [
+        f"- recipe {training.recipe}, seed {training.seed}, epoch {training.epoch + 1} of {training.epochs}",
+        f"- weights sha256 `{training.weights_sha256}`",
+        "",
+    ]
+    if manifest.calibration is not None:
+        one = manifest.calibration
+        lines += ["## INT8", "", f"Calibrated on {one.frames} frames of {one.data} ({one.split}), method {one.method}.", ""]
+        kept = sorted({layer for graph in manifest.graphs for layer in graph.float_layers})
+        lines += [f"Layers kept in float: {', '.join(kept)}." if kept else "All layers meant for INT8 are in INT8.", ""]
+    lines += ["## Figures", ""]
+    if manifest.evaluations:
+        lines += ["| graph | runs on | frames | n | Dice | IoU | sensitivity | Dice points to float |", "|---|---|---|---|---|---|---|---|"]
+        lines += [_row(one) for one in manifest.evaluations]
+    else:
+        lines += ["None: the bundle was made without labelled frames."]
+    lines += ["", "`edgeseg verify BUNDLE --data DIR` measures again; report.html shows more.", ""]
+    return "\n".join(lines).encode()
+
+
+def _row(one: mf.Evaluation) -> str:
+    figures = [one.per_image.dice, one.per_image.iou, one.per_image.sensitivity]
+    cells = ["–" if value is None else f"{value:.4f}" for value in figures]
+    drop = "" if one.dice_drop is None else f"{-100 * one.dice_drop:+.2f}"
+    return f"| {one.subject} | {one.backend} | {one.data} {one.split} | {one.images} | {' | '.join(cells)} | {drop} |"

@@ -1,0 +1,99 @@
+"""The documents of a bundle (report, bill of materials, card), and ``verify --update``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import edgeseg
+from edgeseg import atomic
+from edgeseg import manifest as mf
+from edgeseg.bundle import Source, require_manifest
+from edgeseg.export import card, report, sbom
+from edgeseg.export.report import Findings
+from edgeseg.folder import Folder
+
+WRITTEN = ("report", "sbom", "card")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A document on its way into a bundle."""
+
+    role: str
+    file: str
+    data: bytes
+
+
+def document(paper: Paper) -> mf.Document:
+    """The manifest's entry of a document."""
+    return mf.Document.model_validate(
+        {"role": paper.role, "file": paper.file, "size": len(paper.data), "sha256": mf.sha256(paper.data)}
+    )
+
+
+def written(manifest: mf.Manifest, findings: Findings) -> list[Paper]:
+    """Report, SBOM and card of a bundle whose other documents are already in its manifest."""
+    return [
+        Paper("report", "report.html", report.write(manifest, findings)),
+        Paper("sbom", "sbom.cdx.json", sbom.write(manifest)),
+        Paper("card", "card.md", card.write(manifest)),
+    ]
+
+
+def with_papers(manifest: mf.Manifest, findings: Findings) -> tuple[mf.Manifest, list[Paper]]:
+    """The manifest with its documents, and the documents."""
+    papers = written(manifest, findings)
+    return manifest.model_copy(update={"documents": [*manifest.documents, *map(document, papers)]}), papers
+
+
+def update(source: Source, evaluations: Sequence[mf.Evaluation], findings: Findings) -> None:
+    """Writes a whole new bundle with what this machine measured, in place of the old one.
+
+    Measurements of the same graph, backend, data and machine replace the old ones. A graph whose
+    gate was *parity* passes when both CPU runtimes measured it within budget (the caller checked that).
+
+    Raises:
+        OutputError: the disk; the old bundle stays.
+        ModelError: the bundle changed meanwhile.
+    """
+    old = require_manifest(source)
+
+    def key(one: mf.Evaluation) -> tuple[str, ...]:
+        return one.subject, one.backend, one.data, one.split, one.machine
+
+    fresh = {key(one) for one in evaluations}
+    kept = [one for one in old.evaluations if key(one) not in fresh]
+    both = {name for name in {one.subject for one in evaluations}
+            if {one.backend for one in evaluations if one.subject == name} == {"onnxruntime", "openvino"}}  # fmt: skip
+    graphs = [one.model_copy(update={"gate": "passed"}) if one.name in both else one for one in old.graphs]
+    base = old.model_copy(
+        update={
+            "evaluations": [*kept, *evaluations],
+            "graphs": graphs,
+            "created": mf.now(),
+            "writer": f"edgeseg {edgeseg.__version__}",
+            "documents": [one for one in old.documents if one.role not in WRITTEN],
+        }
+    )
+    manifest, papers = with_papers(base, findings)
+    new = {paper.file for paper in papers}
+    with Folder(source.path) as folder, atomic.atomic_folder(source.path) as target:
+        for file in listed(manifest):
+            if file in new:
+                continue
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            (target / file).write_bytes(folder.read(file))
+        for paper in papers:
+            (target / paper.file).write_bytes(paper.data)
+        data = mf.dump(mf.parse(mf.dump(manifest)))
+        (target / "manifest.json").write_bytes(data)
+        (target / "manifest.sha256").write_text(f"{mf.sha256(data)}  manifest.json\n")
+
+
+def listed(manifest: mf.Manifest) -> list[str]:
+    """Every file that a manifest names."""
+    files = [one.file for one in (*manifest.graphs, *manifest.engines, *manifest.documents)]
+    for one in manifest.golden:
+        files += [one.file, one.fitted_file, *(expected.file for expected in one.expected)]
+    return files

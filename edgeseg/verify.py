@@ -1,0 +1,182 @@
+"""`edgeseg verify`: does a bundle on this machine still do what it did when it was made?
+
+Hashes, golden frames, parity, and (with labelled frames) accuracy, on every engine that runs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg import golden
+from edgeseg import manifest as mf
+from edgeseg.backends.base import EngineOptions
+from edgeseg.bundle import Source, require_manifest
+from edgeseg.data.select import Selection, select
+from edgeseg.errors import BackendError, EdgesegError, GateError, ModelError
+from edgeseg.export import check, gate, parity
+from edgeseg.folder import Folder
+
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question and its answer."""
+
+    name: str
+    subject: str
+    passed: bool
+    detail: str
+
+
+@dataclass
+class Verified:
+    """Everything `verify` found."""
+
+    manifest: mf.Manifest
+    checks: list[Check] = field(default_factory=list)
+    measured: list[gate.Measured] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        return all(one.passed for one in self.checks)
+
+    def json(self, evaluations: Sequence[mf.Evaluation]) -> dict[str, Any]:
+        checks = [vars(one) for one in self.checks]
+        return {
+            "passed": self.passed,
+            "checks": checks,
+            "evaluations": [one.model_dump(exclude_none=True) for one in evaluations],
+        }
+
+
+def verify(
+    source: Source, data: list[Path], split: str | None, *, budget: float = gate.MAX_DICE_DROP, step: Step = lambda _: None
+) -> Verified:
+    """Checks a bundle on this machine.
+
+    Args:
+        source: the bundle.
+        data: labelled frames; none leaves accuracy out.
+        split: of them; the test split by default.
+        budget: Dice points that INT8 may lose to float.
+        step: told what happens next.
+
+    Raises:
+        ModelError: the manifest itself is rejected.
+        DataError: the frames are.
+    """
+    manifest = require_manifest(source)
+    out = Verified(manifest)
+    step("comparing hashes")
+    out.checks += hashes(source, manifest)
+    if not out.passed:
+        return out  # nothing that changed is parsed
+    graphs = {one.name: source.read(one.file, one.sha256, one.size) for one in manifest.graphs}
+    selections = select(data, split, "test", manifest) if data else []
+    pairs = [pair for selection in selections for pair in selection.pairs]
+    frames = check.fitted_frames(pairs, manifest.frame, 8) if pairs else _golden_frames(source, manifest)
+    for entry in manifest.graphs:
+        step(f"golden frames and parity of {entry.name}")
+        out.checks += replayed(source, manifest, entry, graphs[entry.name])
+        out.checks.append(same_meaning(entry, graphs[entry.name], frames))
+    if selections:
+        accuracy(out, graphs, selections, budget / 100, step)
+    return out
+
+
+def hashes(source: Source, manifest: mf.Manifest) -> Iterator[Check]:
+    """Every file the manifest lists, and that there is no other."""
+    listed = {one.file: (one.sha256, one.size) for one in (*manifest.graphs, *manifest.engines, *manifest.documents)}
+    listed |= {name: (digest, None) for name, digest in _golden_files(manifest)}
+    bad = []
+    with Folder(source.path) as folder:
+        for name, (digest, size) in listed.items():
+            try:
+                folder.checked(name, digest, size)
+            except ModelError as error:
+                bad.append(str(error))
+    yield Check("hashes", f"{len(listed)} files", not bad, bad[0] if bad else "all as the manifest says")
+    known = {*listed, "manifest.json", "manifest.sha256"}
+    found = {file.relative_to(source.path).as_posix() for file in source.path.rglob("*") if not file.is_dir()}
+    stray = sorted(found - known)
+    yield Check("files", "bundle", not stray, f"{stray[0]} is not listed" if stray else "no file that is not listed")
+
+
+def _golden_files(manifest: mf.Manifest) -> Iterator[tuple[str, str]]:
+    for one in manifest.golden:
+        yield one.file, one.sha256
+        yield one.fitted_file, one.fitted_sha256
+        for expected in one.expected:
+            yield expected.file, expected.sha256
+
+
+def _golden_frames(source: Source, manifest: mf.Manifest) -> list[check.Image]:
+    shape = (manifest.frame.height, manifest.frame.width, 3)
+    return [
+        np.frombuffer(source.read(one.fitted_file, one.fitted_sha256), np.uint8).reshape(shape) for one in manifest.golden
+    ]
+
+
+def replayed(source: Source, manifest: mf.Manifest, entry: mf.Graph, graph: bytes) -> Iterator[Check]:
+    """The golden frames on each backend that runs the graph."""
+    output = manifest.output
+    shape = (output.channels, output.height, output.width)
+    frames = _golden_frames(source, manifest)
+    for backend in parity.backends(entry.name, entry.form):
+        if backend not in check.ENGINES:
+            continue
+        try:
+            engine = check.ENGINES[backend](graph, EngineOptions())
+        except BackendError as error:
+            yield Check("golden", f"{entry.name} on {backend}", passed=False, detail=str(error))
+            continue
+        worst, share, passed = 0, 0.0, True
+        for one, frame in zip(manifest.golden, frames, strict=True):
+            for expected in (row for row in one.expected if row.graph == entry.name):
+                want = np.frombuffer(source.read(expected.file, expected.sha256), np.uint8).reshape(shape)
+                good, largest, more = golden.replay(expected, engine.run(frame[None])[0], want)
+                worst, share, passed = max(worst, largest), max(share, more), passed and good
+        engine.close()
+        yield Check("golden", f"{entry.name} on {backend}", passed, f"at most {worst} grey levels off, {share:.3%} beyond")
+
+
+def same_meaning(entry: mf.Graph, graph: bytes, frames: Sequence[check.Image]) -> Check:
+    """Parity on every backend that runs the graph here."""
+    try:
+        found = parity.check(entry.name, graph, frames, parity.chosen_runners(parity.backends(entry.name, entry.form)))
+    except (GateError, BackendError) as error:
+        return Check("parity", entry.name, passed=False, detail=str(error))
+    return Check("parity", entry.name, passed=True, detail=", ".join(f"{one.backend} {one.snr_db:.0f} dB" for one in found))
+
+
+def accuracy(
+    out: Verified, graphs: dict[str, bytes], selections: list[Selection], budget: float, step: Step
+) -> None:
+    """Every CPU graph against the float graph on the same backend's frames."""
+    reference: list[gate.Measured] = []
+    entries = [one for one in out.manifest.graphs if one.form in ("float", "cpu") and one.resize == "host"]
+    for entry in sorted(entries, key=lambda one: one.form != "float"):
+        for backend in check.ENGINES:
+            step(f"{entry.name} on {backend}")
+            try:
+                found = gate.measure(entry.name, backend, graphs[entry.name], selections, out.manifest)
+            except EdgesegError as error:
+                out.checks.append(Check("accuracy", f"{entry.name} on {backend}", passed=False, detail=str(error)))
+                continue
+            if entry.form == "float":
+                reference = reference or found
+                out.measured += found
+                continue
+            compared = gate.against(found, reference) if reference else found
+            out.measured += compared
+            for one in compared:
+                low, high = one.interval
+                detail = f"Dice {-100 * one.drop:+.2f} points to float (95 % {-100 * high:+.2f} to {-100 * low:+.2f})"
+                where = f"{entry.name} on {backend}, {one.selection.dataset.name} {one.selection.split}"
+                out.checks.append(Check("accuracy", where, one.drop <= budget, detail))
