@@ -13,7 +13,18 @@ import typer
 
 import edgeseg
 from edgeseg.commands import (
-    bench, calibrate, demo, doctor, export, infer, nets, phantom, sensitivity, train, val, verify,
+    bench,
+    calibrate,
+    demo,
+    doctor,
+    export,
+    infer,
+    nets,
+    phantom,
+    sensitivity,
+    train,
+    val,
+    verify,
 )  # fmt: skip
 from edgeseg.errors import EdgesegError
 

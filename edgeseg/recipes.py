@@ -1,4 +1,4 @@
-"""Recipes of the checkout's ``calibration/`` and ``export/targets/``: found in the package first, then in the checkout."""
+"""Recipes of ``calibration/`` and ``export/targets/``: found in the package first, then in the checkout."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def find(kind: str, name: str) -> Path:
     Raises:
         UsageError: there is none.
     """
-    if name.endswith(".toml"):
-        candidates = [Path(name)]
-    else:
-        candidates = [folder / f"{name}.toml" for folder in folders(kind)]
+    own = name.endswith(".toml")
+    candidates = [Path(name)] if own else [folder / f"{name}.toml" for folder in folders(kind)]
     for file in candidates:
         if file.is_file():
             return file
-    raise UsageError(f"no recipe {name!r} in {kind}; shipped are {', '.join(names(kind)) or 'none'}, or give a .toml file")
+    raise UsageError(
+        f"no recipe {name!r} in {kind}; shipped are {', '.join(names(kind)) or 'none'}, or give a .toml file"
+    )
 
 
 def load(kind: str, name: str, shape: type[Shape]) -> Shape:

@@ -56,7 +56,12 @@ class Verified:
 
 
 def verify(
-    source: Source, data: list[Path], split: str | None, *, budget: float = gate.MAX_DICE_DROP, step: Step = lambda _: None
+    source: Source,
+    data: list[Path],
+    split: str | None,
+    *,
+    budget: float = gate.MAX_DICE_DROP,
+    step: Step = lambda _: None,
 ) -> Verified:
     """Checks a bundle on this machine.
 
@@ -119,7 +124,8 @@ def _golden_files(manifest: mf.Manifest) -> Iterator[tuple[str, str]]:
 def _golden_frames(source: Source, manifest: mf.Manifest) -> list[check.Image]:
     shape = (manifest.frame.height, manifest.frame.width, 3)
     return [
-        np.frombuffer(source.read(one.fitted_file, one.fitted_sha256), np.uint8).reshape(shape) for one in manifest.golden
+        np.frombuffer(source.read(one.fitted_file, one.fitted_sha256), np.uint8).reshape(shape)
+        for one in manifest.golden
     ]
 
 
@@ -143,7 +149,9 @@ def replayed(source: Source, manifest: mf.Manifest, entry: mf.Graph, graph: byte
                 good, largest, more = golden.replay(expected, engine.run(frame[None])[0], want)
                 worst, share, passed = max(worst, largest), max(share, more), passed and good
         engine.close()
-        yield Check("golden", f"{entry.name} on {backend}", passed, f"at most {worst} grey levels off, {share:.3%} beyond")
+        yield Check(
+            "golden", f"{entry.name} on {backend}", passed, f"at most {worst} grey levels off, {share:.3%} beyond"
+        )
 
 
 def same_meaning(entry: mf.Graph, graph: bytes, frames: Sequence[check.Image]) -> Check:
@@ -152,12 +160,12 @@ def same_meaning(entry: mf.Graph, graph: bytes, frames: Sequence[check.Image]) -
         found = parity.check(entry.name, graph, frames, parity.chosen_runners(parity.backends(entry.name, entry.form)))
     except (GateError, BackendError) as error:
         return Check("parity", entry.name, passed=False, detail=str(error))
-    return Check("parity", entry.name, passed=True, detail=", ".join(f"{one.backend} {one.snr_db:.0f} dB" for one in found))
+    return Check(
+        "parity", entry.name, passed=True, detail=", ".join(f"{one.backend} {one.snr_db:.0f} dB" for one in found)
+    )
 
 
-def accuracy(
-    out: Verified, graphs: dict[str, bytes], selections: list[Selection], budget: float, step: Step
-) -> None:
+def accuracy(out: Verified, graphs: dict[str, bytes], selections: list[Selection], budget: float, step: Step) -> None:
     """Every CPU graph against the float graph on the same backend's frames."""
     reference: list[gate.Measured] = []
     entries = [one for one in out.manifest.graphs if one.form in ("float", "cpu") and one.resize == "host"]

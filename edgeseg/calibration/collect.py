@@ -48,7 +48,9 @@ class Histogram:
         # calcHist leaves the upper end out; counts of one frame fit float32 exactly (under 2^24 a bin).
         counts = cv2.calcHist([flat], [0], None, [BINS], [0.0, float(np.nextafter(np.float32(self.limit), np.inf))])
         self.counts += counts.ravel().astype(np.int64)
-        mean = values.mean(axis=(0, *range(2, values.ndim)), dtype=np.float64) if values.ndim > 1 else values.astype(float)
+        mean = (
+            values.mean(axis=(0, *range(2, values.ndim)), dtype=np.float64) if values.ndim > 1 else values.astype(float)
+        )
         self.means = mean if self.means is None else self.means + mean
         self.frames += 1
 

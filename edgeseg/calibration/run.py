@@ -91,4 +91,6 @@ def with_method(loaded: Table, method: str) -> Table:
     if loaded.calibration.method == method:
         return loaded
     head = loaded.calibration.model_copy(update={"method": method})
-    return table.make(head, [collect.from_table(one).tensor(one.name, method, one.channel_mean) for one in loaded.tensors])
+    return table.make(
+        head, [collect.from_table(one).tensor(one.name, method, one.channel_mean) for one in loaded.tensors]
+    )

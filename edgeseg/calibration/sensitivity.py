@@ -90,7 +90,9 @@ def rank(
         engine = OpenVinoEngine(data, EngineOptions())
         seen: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
 
-        def predict(frame: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        def predict(
+            frame: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+        ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
             seen.append(engine.run(frame[None])[0])
             return seen[-1]
 

@@ -49,7 +49,11 @@ def command(
     chosen = choose_frames(data, calibration, frames, seed, manifest)
     used = checked_method(method) or chosen.recipe.method
     screen = console.console(json_to, quiet=quiet)
-    result: dict[str, object] = {"frames": len(chosen.frames), "data": chosen.data, "frames_sha256": chosen.frames_sha256}
+    result: dict[str, object] = {
+        "frames": len(chosen.frames),
+        "data": chosen.data,
+        "frames_sha256": chosen.frames_sha256,
+    }
     if save_recipe is not None:
         atomic_write(save_recipe, chosen_frames.to_toml(chosen, save_recipe.stem, used))
         screen.print(f"recipe: {save_recipe} ({len(chosen.frames)} frames of {chosen.data})")
@@ -60,5 +64,7 @@ def command(
             made = run.calibrate(graph, manifest, chosen, used, each=lambda: bar.advance(task))
         atomic_write(out, table.dump(made))
         result |= made.calibration.model_dump()
-        screen.print(f"table: {out} ({used}, {len(made.tensors)} tensors, {len(chosen.frames)} frames of {chosen.data})")
+        screen.print(
+            f"table: {out} ({used}, {len(made.tensors)} tensors, {len(chosen.frames)} frames of {chosen.data})"
+        )
     console.write_json(result, json_to)

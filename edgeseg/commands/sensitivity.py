@@ -42,9 +42,7 @@ def command(
     table = int8.find_table(graph, manifest, source, wanted, data, lambda _: None)
     with console.progress(quiet=quiet) as bar:
         task = bar.add_task("layers", total=len(sensitivity.layer_names(graph)), note="")
-        costs = sensitivity.rank(
-            graph, table, sensitivity.subset(pairs), manifest, each=lambda: bar.advance(task)
-        )
+        costs = sensitivity.rank(graph, table, sensitivity.subset(pairs), manifest, each=lambda: bar.advance(task))
     shown = Table("layer", title=f"{manifest.name}: each layer alone in INT8", title_justify="left")
     for heading in ("mean |Δp|", "SNR dB", "Dice points"):
         shown.add_column(heading, justify="right")

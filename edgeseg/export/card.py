@@ -8,13 +8,13 @@ from edgeseg import manifest as mf
 def write(manifest: mf.Manifest) -> bytes:
     """card.md."""
     training, use = manifest.training, manifest.use
+    targets = ", ".join(one.name for one in manifest.classes[1:])
+    size = f"{manifest.frame.width}x{manifest.frame.height} (width x height)"
     lines = [
         f"# {manifest.name}",
         "",
-        f"{manifest.task.network} for {manifest.task.modality}: "
-        f"{', '.join(one.name for one in manifest.classes[1:])} against {manifest.classes[0].name}. "
-        f"Input {manifest.frame.width}x{manifest.frame.height} (width x height), {training.parameters:,} parameters, "
-        f"{training.gmac:.2f} GMAC.",
+        f"{manifest.task.network} for {manifest.task.modality}: {targets} against {manifest.classes[0].name}.",
+        f"Input {size}, {training.parameters:,} parameters, {training.gmac:.2f} GMAC.",
         "",
         f"**{manifest.terms.notice}** Weights: {manifest.terms.weights_licence}.",
         "",
@@ -31,12 +31,20 @@ def write(manifest: mf.Manifest) -> bytes:
     ]
     if manifest.calibration is not None:
         one = manifest.calibration
-        lines += ["## INT8", "", f"Calibrated on {one.frames} frames of {one.data} ({one.split}), method {one.method}.", ""]
+        lines += [
+            "## INT8",
+            "",
+            f"Calibrated on {one.frames} frames of {one.data} ({one.split}), method {one.method}.",
+            "",
+        ]
         kept = sorted({layer for graph in manifest.graphs for layer in graph.float_layers})
         lines += [f"Layers kept in float: {', '.join(kept)}." if kept else "All layers meant for INT8 are in INT8.", ""]
     lines += ["## Figures", ""]
     if manifest.evaluations:
-        lines += ["| graph | runs on | frames | n | Dice | IoU | sensitivity | Dice points to float |", "|---|---|---|---|---|---|---|---|"]
+        lines += [
+            "| graph | runs on | frames | n | Dice | IoU | sensitivity | Dice points to float |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
         lines += [_row(one) for one in manifest.evaluations]
     else:
         lines += ["None: the bundle was made without labelled frames."]

@@ -58,9 +58,7 @@ class Emitted:
     quantised: list[str]
 
 
-def emit(
-    name: str, graph: bytes, table: Table | None, exclude: Iterable[str] = (), *, alone: bool = False
-) -> Emitted:
+def emit(name: str, graph: bytes, table: Table | None, exclude: Iterable[str] = (), *, alone: bool = False) -> Emitted:
     """Writes one form.
 
     Args:

@@ -61,7 +61,9 @@ class Outcome:
     float_cost_ms: float | None = None
 
 
-def measure(subject: str, backend: str, graph: bytes, selections: Sequence[Selection], spec: Spec | mf.Manifest) -> list[Measured]:
+def measure(
+    subject: str, backend: str, graph: bytes, selections: Sequence[Selection], spec: Spec | mf.Manifest
+) -> list[Measured]:
     """Figures of a graph on a backend."""
     engine: Engine = ENGINES[backend](graph, EngineOptions())
     thresholds = [one.threshold or 128 for one in spec.classes[1:]]
@@ -140,8 +142,9 @@ def search(
             left = [one.layer for one in ranking if one.layer not in moved]
         if not left:
             raise GateError(
-                f"{worst.subject} on {worst.backend}: Dice drops by {100 * worst.drop:.2f} points on {worst.selection.dataset.name} "
-                f"{worst.selection.split} (at most {100 * budget:.2f}) though every layer is back in float; no bundle was written"
+                f"{worst.subject} on {worst.backend}: Dice drops by {100 * worst.drop:.2f} points on "
+                f"{worst.selection.dataset.name} {worst.selection.split} (at most {100 * budget:.2f}) though every layer "
+                "is back in float; no bundle was written"
             )
         layer = left.pop(0)
         moved.append(layer)

@@ -15,7 +15,8 @@ from edgeseg.export.layers import LAYERS
 
 _FLOAT, _HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 ISLAND = (
-    "MatMul", "Softmax", "LpNormalization", "ReduceL2", "ReduceSum", "Sqrt", "Pow", "Exp", "Log", "Div", "Reciprocal", "Erf",
+    "MatMul", "Softmax", "LpNormalization", "ReduceL2", "ReduceSum", "Sqrt", "Pow", "Exp", "Log", "Div", "Reciprocal",
+    "Erf",
 )  # fmt: skip
 _NOT_FLOAT = ("Shape", "Gather", "Cast", "ConstantOfShape", "Equal")
 

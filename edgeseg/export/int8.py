@@ -14,7 +14,6 @@ from edgeseg.calibration import run as calibration
 from edgeseg.calibration import sensitivity
 from edgeseg.calibration.table import Table, parse
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.select import Selection
 from edgeseg.errors import UsageError
 from edgeseg.export import forms, gate, parity
 from edgeseg.export.check import Image
@@ -166,7 +165,7 @@ def _own_table(graph: bytes, manifest: mf.Manifest, source: Source, wanted: Want
     document = next((one for one in manifest.documents if one.role == "calibration"), None)
     if document is None:
         raise UsageError(
-            f"--int8 needs frames to calibrate on: add --data DIR, or --calibration TABLE.json ({source.path} holds no table)"
+            f"--int8 needs frames to calibrate on ({source.path} holds no table); add --data DIR, or --calibration TABLE.json"
         )
     where = str(source.path / document.file)
     table = calibration.reuse(
@@ -178,7 +177,7 @@ def _own_table(graph: bytes, manifest: mf.Manifest, source: Source, wanted: Want
 def choose_frames(
     data: list[Path], recipe_name: str | None, frames: int | None, seed: int | None, manifest: mf.Manifest
 ) -> calibration_frames.Chosen:
-    """Calibration frames of a recipe, or drawn: the recipe shipped for these sets, unless a number or seed is asked for."""
+    """Calibration frames of a recipe: the named one, the one shipped for these sets, or a draw of so many."""
     from edgeseg import recipes
 
     if recipe_name is not None:

@@ -42,7 +42,9 @@ def module_path(scope: str) -> str:
     """``/net/stages/stages.0/stages.0.1/Relu`` → ``stages.0.1``: a part that the next one begins with is dropped."""
     parts = scope.strip("/").split("/")[:-1]
     kept = [
-        part for index, part in enumerate(parts) if index + 1 == len(parts) or not parts[index + 1].startswith(f"{part}.")
+        part
+        for index, part in enumerate(parts)
+        if index + 1 == len(parts) or not parts[index + 1].startswith(f"{part}.")
     ]
     if kept and kept[0] == ROOT:
         kept = kept[1:]

@@ -101,7 +101,9 @@ def _tiles(manifest: mf.Manifest) -> str:
     if int8 and int8.per_image.dice is not None and int8.dice_drop is not None:
         low, high = int8.dice_drop_ci95 or [int8.dice_drop] * 2
         tiles.append(("Dice, INT8", f"{int8.per_image.dice:.4f}", "same images, OpenVINO"))
-        tiles.append(("INT8 costs", f"{_points(-int8.dice_drop)}", f"Dice points; 95 % {_points(-high)} to {_points(-low)}"))
+        tiles.append(
+            ("INT8 costs", f"{_points(-int8.dice_drop)}", f"Dice points; 95 % {_points(-high)} to {_points(-low)}")
+        )
     if int8 and int8.latency_p50_ms is not None:
         tiles.append(("One frame, INT8", f"{int8.latency_p50_ms:.1f} ms", f"median; {int8.machine}"))
     if not tiles:
@@ -138,7 +140,11 @@ def _figures(manifest: mf.Manifest) -> str:
         if one.dice_drop is not None:
             low, high = one.dice_drop_ci95 or [one.dice_drop] * 2
             drop = f"{_points(-one.dice_drop)}<br><span class=small>{_points(-high)} … {_points(-low)}</span>"
-        worst = "–" if one.worst_dice is None else f"{one.worst_dice:.3f}<br><span class=small>{esc(one.worst_image)}</span>"
+        worst = (
+            "–"
+            if one.worst_dice is None
+            else f"{one.worst_dice:.3f}<br><span class=small>{esc(one.worst_image)}</span>"
+        )
         figures = one.per_image
         cells = [esc(one.subject), f"{esc(one.backend)}<br><span class=small>{esc(one.backend_version)}</span>",
                  f"{esc(one.data)}, {esc(one.split)}", "gate" if one.purpose == "gate" else "report", str(one.images),
@@ -150,7 +156,9 @@ def _figures(manifest: mf.Manifest) -> str:
         "<em>report</em> rows (test frames) were measured afterwards and chose nothing."
     )
     machines = ", ".join(sorted({esc(one.machine) for one in manifest.evaluations}))
-    return f"<section><h2>Figures</h2><p>{note}</p>{table(head, rows)}<p class=small>Measured on {machines}.</p></section>"
+    return (
+        f"<section><h2>Figures</h2><p>{note}</p>{table(head, rows)}<p class=small>Measured on {machines}.</p></section>"
+    )
 
 
 def _figure(value: float | None) -> str:
@@ -231,7 +239,10 @@ def _graphs(manifest: mf.Manifest, findings: Findings) -> str:
 
 def _training(manifest: mf.Manifest) -> str:
     training = manifest.training
-    rows = [[esc(one.data), esc(one.split), str(one.images), f"<code>{one.list_sha256[:16]}…</code>"] for one in training.splits]
+    rows = [
+        [esc(one.data), esc(one.split), str(one.images), f"<code>{one.list_sha256[:16]}…</code>"]
+        for one in training.splits
+    ]
     terms = "".join(f"<li>{esc(one.name)}: {esc(one.terms)}</li>" for one in training.data)
     return (
         f"<section><h2>Trained on</h2>{table(['Data set', 'Split', 'Images', 'List SHA-256'], rows)}<ul class=small>{terms}</ul>"
@@ -254,7 +265,10 @@ def _calibration(manifest: mf.Manifest) -> str:
 def _pictures(pictures: Sequence[tuple[str, str]]) -> str:
     if not pictures:
         return ""
-    shown = "".join(f'<figure><img src="{uri}" alt="{esc(name)}"><figcaption>{esc(name)}</figcaption></figure>' for name, uri in pictures)
+    shown = "".join(
+        f'<figure><img src="{uri}" alt="{esc(name)}"><figcaption>{esc(name)}</figcaption></figure>'
+        for name, uri in pictures
+    )
     return (
         "<section><h2>Worst images</h2><p>Truth in green, prediction in orange. These pictures are frames of a data set: "
         f"do not pass this page on.</p><div class=pictures>{shown}</div></section>"
@@ -263,7 +277,10 @@ def _pictures(pictures: Sequence[tuple[str, str]]) -> str:
 
 def _lineage(manifest: mf.Manifest) -> str:
     training = manifest.training
-    rows = [["weights", f"<code>{training.weights_sha256}</code>"], ["training recipe", f"<code>{training.recipe_sha256}</code>"]]
+    rows = [
+        ["weights", f"<code>{training.weights_sha256}</code>"],
+        ["training recipe", f"<code>{training.recipe_sha256}</code>"],
+    ]
     rows += [[f"data set {esc(one.name)}", f"<code>{one.listing_sha256}</code>"] for one in training.data]
     if manifest.calibration is not None:
         rows += [["calibration frames", f"<code>{manifest.calibration.frames_sha256}</code>"],

@@ -1,4 +1,4 @@
-"""The report of `verify --report FILE`: the bundle's, with the worst images side by side. It stays outside the bundle."""
+"""The report of `verify --report FILE`: the bundle's, with the worst images side by side; never in a bundle."""
 
 from __future__ import annotations
 

@@ -214,9 +214,7 @@ def form_entry(name: str, made: int8.Made, run: mf.Manifest) -> mf.Graph:
     )
 
 
-def evaluation(
-    one: gate.Measured, purpose: str, area: str = "frame", parity_db: float | None = None
-) -> mf.Evaluation:
+def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db: float | None = None) -> mf.Evaluation:
     """Measurements as the manifest keeps them."""
     tally, selection = one.tally, one.selection
     worst = tally.worst(1)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.metadata
 import uuid
 from collections.abc import Sequence
@@ -67,7 +68,5 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _time(created: str) -> object:
-    import datetime
-
-    return datetime.datetime.strptime(created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
+def _time(created: str) -> dt.datetime:
+    return dt.datetime.strptime(created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)

@@ -30,7 +30,10 @@ def _is_bilinear(node: ir.Node) -> bool:
     attributes = node.attributes
     source, target = node.inputs[0], node.outputs[0]
     shapes = [one.shape for one in (source, target) if one is not None]
-    fixed = all(shape is not None and len(shape) == 4 and all(isinstance(size, int) for size in list(shape)[1:]) for shape in shapes)
+    fixed = all(
+        shape is not None and len(shape) == 4 and all(isinstance(size, int) for size in list(shape)[1:])
+        for shape in shapes
+    )
     return (
         fixed
         and attributes.get_string("mode", "nearest") == "linear"
