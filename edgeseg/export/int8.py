@@ -165,7 +165,8 @@ def _own_table(graph: bytes, manifest: mf.Manifest, source: Source, wanted: Want
     document = next((one for one in manifest.documents if one.role == "calibration"), None)
     if document is None:
         raise UsageError(
-            f"--int8 needs frames to calibrate on ({source.path} holds no table); add --data DIR, or --calibration TABLE.json"
+            f"--int8 needs frames to calibrate on ({source.path} holds no table); add --data DIR "
+            "or --calibration TABLE.json"
         )
     where = str(source.path / document.file)
     table = calibration.reuse(

@@ -237,7 +237,7 @@ def _quantise_weights(graph: ir.Graph, layer: Layer, source: Scale, style: Style
 def _mean_shift(error: NDArray[np.float32], means: list[float], layer: Layer) -> NDArray[np.float32] | None:
     """What rounding the weights adds to each output channel's mean (Nagel et al. 2019, section 4.2).
 
-    From the means measured in calibration; only for plain convolutions, whose input channels are the weights' second axis.
+    From the means measured in calibration; only where input channels are the weights' second axis (no groups).
     """
     if layer.node.op_type != "Conv" or error.shape[1] != len(means):
         return None

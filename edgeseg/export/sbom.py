@@ -33,9 +33,10 @@ def write(manifest: mf.Manifest) -> bytes:
             properties=[Property(name=f"edgeseg:{key}", value=value) for key, value in properties],
         )
 
+    about = f"{manifest.task.network}, {manifest.task.modality}; {manifest.terms.notice}"
     model = Component(name=manifest.name, type=ComponentType.MACHINE_LEARNING_MODEL, bom_ref=manifest.name,
                       version=manifest.training.weights_sha256[:12],
-                      description=f"{manifest.task.network}, {manifest.task.modality}; {manifest.terms.notice}")  # fmt: skip
+                      description=about)  # fmt: skip
     parts = [
         file(one.file, one.sha256, ComponentType.MACHINE_LEARNING_MODEL,
              [("form", one.form), ("precision", one.precision), ("gate", one.gate)])
