@@ -34,7 +34,7 @@ def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer's call
 
 
 @app.callback()
-def top(  # noqa: D417 - their help says what they do
+def top(
     verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)

@@ -14,7 +14,6 @@ from edgeseg.calibration import run as calibration
 from edgeseg.calibration import sensitivity
 from edgeseg.calibration.table import Table, parse
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.select import Selection
 from edgeseg.errors import UsageError
 from edgeseg.export import forms, gate, parity
 from edgeseg.export.check import Image

@@ -256,7 +256,7 @@ def _dequantized(
 
 
 def _insert_pair(graph: ir.Graph, value: ir.Value, uses: list[Use], scale: Scale, style: Style) -> None:
-    """value → Q → DQ → the given users; everybody else keeps reading the float value."""
+    """Value → Q → DQ → the given users; everybody else keeps reading the float value."""
     kind = np.uint8 if scale.unsigned else np.int8
     name = value.name or ""
     scale_value = _initializer(graph, f"{name}.scale", scale.scale)

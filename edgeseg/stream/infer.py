@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg import console
-from edgeseg.atomic import check_writable
-from edgeseg.errors import UsageError
+from edgeseg.atomic import check_writable, writer_lock
+from edgeseg.errors import OutputError, UsageError
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
 from edgeseg.stream.sinks.events import EventsFile
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from edgeseg.stream.summary import Summary
 
 
+# Not written: mp4 plays everywhere, mkv survives a kill; a folder would hardly be called so.
+OTHER_VIDEOS = (".avi", ".mov", ".webm", ".m4v", ".ts", ".mpg", ".wmv", ".gif")
+
+
 @dataclass(frozen=True)
 class Outputs:
     """What is written: ``out`` a video file or a folder for everything, ``masks`` a folder, ``events`` a file."""
@@ -31,6 +36,10 @@ class Outputs:
     masks: Path | None = None
     events: Path | None = None
     show: bool = False
+
+    def paths(self) -> list[Path]:
+        """Those that were given."""
+        return [path for path in (self.out, self.masks, self.events) if path is not None]
 
 
 def infer(
@@ -49,36 +58,55 @@ def infer(
     Raises:
         EdgesegError: source, engine or output, each with its sentence; finished outputs stay usable.
     """
-    paths = [path for path in (outputs.out, outputs.masks, outputs.events) if path is not None]
-    for path in paths:
-        check_writable(path)
+    check_places(outputs)
     source = open_source(stream, options)
     if tile and not source.stills:
         source.close()
         raise UsageError(f"--tile is for pictures; {stream} is a stream")
     model.tile = tile
-    try:
-        sinks, written = make_sinks(model, source, outputs)
-    except BaseException:
-        source.close()
-        raise
-    known = [number for number in (source.length, frames) if number is not None]
-    total = min(known) if known else None
-    with console.progress(quiet=quiet) as bar:
-        task = bar.add_task("infer", total=total, note="")
+    with contextlib.ExitStack() as locks:
+        try:
+            for path in sorted({path.absolute() for path in outputs.paths()}):
+                locks.enter_context(writer_lock(path))
+            sinks, written = make_sinks(model, source, outputs)
+        except BaseException:
+            source.close()
+            raise
+        known = [number for number in (source.length, frames) if number is not None]
+        total = min(known) if known else None
+        with console.progress(quiet=quiet) as bar:
+            task = bar.add_task("infer", total=total, note="")
 
-        def on_result(_: Result) -> None:
-            speed = bar.tasks[task].speed
-            bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
+            def on_result(_: Result) -> None:
+                speed = bar.tasks[task].speed
+                bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
 
-        summary = run(
-            model, source, sinks, on_result=None if bar.disable else on_result, frames=frames, streams=streams
-        )
+            told = None if bar.disable else on_result
+            summary = run(model, source, sinks, on_result=told, frames=frames, streams=streams)
     return summary, written
 
 
+def check_places(outputs: Outputs) -> None:
+    """Says before any work what cannot be written.
+
+    Raises:
+        UsageError: a video of a kind that is not written.
+        OutputError: a file stands where a folder should be, the other way round, or the disk refuses.
+    """
+    out = outputs.out
+    if out is not None and out.suffix.lower() in OTHER_VIDEOS:
+        raise UsageError(f"--out {out}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
+    for path in outputs.paths():
+        is_file = path == outputs.events or (path == out and path.suffix.lower() in SUFFIXES)
+        if is_file and path.is_dir():
+            raise OutputError(f"{path} is a folder, not a file; choose another name")
+        if not is_file and path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file, not a folder; choose another name")
+        check_writable(path)
+
+
 def make_sinks(model: Model, source: FrameSource, outputs: Outputs) -> tuple[list[Sink], list[Path]]:
-    """Sinks for what was asked, and the paths they write."""
+    """Sinks for what was asked, and the paths they write; those made are closed if a later one cannot be."""
     overlay = Overlay(model.spec.classes)
     masks, events, video, stills = outputs.masks, outputs.events, None, None
     if outputs.out is not None and outputs.out.suffix.lower() in SUFFIXES:
@@ -90,16 +118,21 @@ def make_sinks(model: Model, source: FrameSource, outputs: Outputs) -> tuple[lis
         else:
             video = outputs.out / "overlay.mp4"
     sinks: list[Sink] = []
-    if outputs.show:
-        from edgeseg.stream.sinks.window import Window
+    try:
+        if outputs.show:
+            from edgeseg.stream.sinks.window import Window
 
-        sinks.append(Window(overlay))
-    if video is not None:
-        sinks.append(VideoSink(video, overlay, source.framerate))
-    if stills is not None:
-        sinks.append(StillSink(stills, overlay))
-    if masks is not None:
-        sinks.append(MaskFolder(masks, len(model.class_names)))
-    if events is not None:
-        sinks.append(EventsFile(events, source.name))
+            sinks.append(Window(overlay))
+        if video is not None:
+            sinks.append(VideoSink(video, overlay, source.framerate))
+        if stills is not None:
+            sinks.append(StillSink(stills, overlay))
+        if masks is not None:
+            sinks.append(MaskFolder(masks, len(model.class_names)))
+        if events is not None:
+            sinks.append(EventsFile(events, source.name))
+    except BaseException:
+        for sink in sinks:
+            sink.close()
+        raise
     return sinks, [path for path in (video, stills, masks, events) if path is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -98,6 +99,8 @@ class VideoSink:
                         os.fsync(handle.fileno())
                     self._temporary.replace(self._path)
         finally:
+            with contextlib.suppress(OSError):  # what a full disk did not take is said already
+                self._container.close()
             self._temporary.unlink(missing_ok=True)
 
 

@@ -34,9 +34,12 @@ def _video(text: str, _: SourceOptions) -> FrameSource:
 
 def _is_stills(text: str) -> bool:
     path = Path(text)
-    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
-    return any(sign in text for sign in "*?[") and not path.exists()
+    try:
+        if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+            return True
+        return any(sign in text for sign in "*?[") and not path.exists()
+    except OSError:  # such as a name longer than any file's
+        return False
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Kind:
 
 
 TABLE: tuple[Kind, ...] = (
-    Kind("camera index", str.isdigit, _camera, live=True),
+    Kind("camera index", lambda text: text.isascii() and text.isdecimal(), _camera, live=True),
     Kind("picture, folder or glob", _is_stills, _stills),
     Kind("video file", lambda text: "://" not in text, _video),
 )

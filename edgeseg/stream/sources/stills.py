@@ -32,11 +32,14 @@ class Stills:
         self.length: int | None = len(self._files)
 
     def __iter__(self) -> Iterator[StreamFrame]:
+        names = [path.stem for path in self._files]
+        if len(set(names)) != len(names):  # of several folders: what is written must not be overwritten
+            names = [f"{sequence:08d}-{stem}" for sequence, stem in enumerate(names)]
         for sequence, path in enumerate(self._files):
             start = time.perf_counter()
             image = read_frame(path)
             decode = (time.perf_counter() - start) * 1e3
-            yield StreamFrame(image, sequence, float(sequence), time.monotonic(), time.time(), decode, path.stem)
+            yield StreamFrame(image, sequence, float(sequence), time.monotonic(), time.time(), decode, names[sequence])
 
     def close(self) -> None:
         """Nothing is held open between pictures."""
