@@ -8,13 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg import console
-<<<<<<< HEAD
 from edgeseg.atomic import check_writable, writer_lock
 from edgeseg.errors import OutputError, UsageError
-=======
-from edgeseg.atomic import check_writable
-from edgeseg.errors import UsageError
->>>>>>> main
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
 from edgeseg.stream.sinks.events import EventsFile
@@ -65,7 +60,10 @@ def infer(
     """
     check_places(outputs)
     source = open_source(stream, options)
-<<<<<<< HEAD
+    if tile and not source.stills:
+        source.close()
+        raise UsageError(f"--tile is for pictures; {stream} is a stream")
+    model.tile = tile
     with contextlib.ExitStack() as locks:
         try:
             for path in sorted({path.absolute() for path in outputs.paths()}):
@@ -78,21 +76,6 @@ def infer(
         total = min(known) if known else None
         with console.progress(quiet=quiet) as bar:
             task = bar.add_task("infer", total=total, note="")
-=======
-    if tile and not source.stills:
-        source.close()
-        raise UsageError(f"--tile is for pictures; {stream} is a stream")
-    model.tile = tile
-    try:
-        sinks, written = make_sinks(model, source, outputs)
-    except BaseException:
-        source.close()
-        raise
-    known = [number for number in (source.length, frames) if number is not None]
-    total = min(known) if known else None
-    with console.progress(quiet=quiet) as bar:
-        task = bar.add_task("infer", total=total, note="")
->>>>>>> main
 
             def on_result(_: Result) -> None:
                 speed = bar.tasks[task].speed
