@@ -14,7 +14,19 @@ import typer
 
 import edgeseg
 from edgeseg.commands import (
-    bench, calibrate, demo, doctor, export, infer, nets, phantom, sensitivity, train, val, verify, zoo,
+    bench,
+    calibrate,
+    demo,
+    doctor,
+    export,
+    infer,
+    nets,
+    phantom,
+    sensitivity,
+    train,
+    val,
+    verify,
+    zoo,
 )  # fmt: skip
 from edgeseg.errors import EdgesegError
 

@@ -1,4 +1,4 @@
-"""Recipes of the checkout's ``calibration/`` and ``export/targets/``: found in the package first, then in the checkout."""
+"""Recipes of ``calibration/`` and ``export/targets/``: found in the package first, then in the checkout."""
 
 from __future__ import annotations
 
@@ -40,10 +40,8 @@ def find(kind: str, name: str) -> Path:
     Raises:
         UsageError: there is none.
     """
-    if name.endswith(".toml"):
-        candidates = [Path(name)]
-    else:
-        candidates = [folder / f"{name}.toml" for folder in folders(kind)]
+    own = name.endswith(".toml")
+    candidates = [Path(name)] if own else [folder / f"{name}.toml" for folder in folders(kind)]
     for file in candidates:
         if file.is_file():
             return file

@@ -97,8 +97,9 @@ def verify(
 
 def hashes(source: Source, manifest: mf.Manifest) -> Iterator[Check]:
     """Every file the manifest lists, and that there is no other."""
-    listed = {one.file: (one.sha256, one.size) for one in (*manifest.graphs, *manifest.engines, *manifest.documents)}
-    listed |= {name: (digest, None) for name, digest in _golden_files(manifest)}
+    listed: dict[str, tuple[str, int | None]] = dict(_golden_files(manifest))
+    for part in (manifest.graphs, manifest.engines, manifest.documents):
+        listed |= {one.file: (one.sha256, one.size) for one in part}
     bad = []
     with Folder(source.path) as folder:
         for name, (digest, size) in listed.items():
@@ -113,12 +114,12 @@ def hashes(source: Source, manifest: mf.Manifest) -> Iterator[Check]:
     yield Check("files", "bundle", not stray, f"{stray[0]} is not listed" if stray else "no file that is not listed")
 
 
-def _golden_files(manifest: mf.Manifest) -> Iterator[tuple[str, str]]:
+def _golden_files(manifest: mf.Manifest) -> Iterator[tuple[str, tuple[str, None]]]:
     for one in manifest.golden:
-        yield one.file, one.sha256
-        yield one.fitted_file, one.fitted_sha256
+        yield one.file, (one.sha256, None)
+        yield one.fitted_file, (one.fitted_sha256, None)
         for expected in one.expected:
-            yield expected.file, expected.sha256
+            yield expected.file, (expected.sha256, None)
 
 
 def _golden_frames(source: Source, manifest: mf.Manifest) -> list[check.Image]:

@@ -46,7 +46,7 @@ class FrameSource(recipes.RecipePart):
     data: str = "any"
     split: Annotated[str, AfterValidator(_no_test)] = "train"
     frames: Annotated[int, Field(ge=1, le=4096)]
-    sha256: list[mf.Hash] = []
+    sha256: list[mf.Hash] = Field(default_factory=list)
 
 
 class Recipe(recipes.RecipePart):

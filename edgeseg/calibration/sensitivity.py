@@ -97,7 +97,7 @@ def rank(
             return seen[-1]
 
         try:
-            tally = evaluate(pairs, predict, spec, thresholds)  # type: ignore[arg-type]
+            tally = evaluate(pairs, predict, spec, thresholds)
         finally:
             engine.close()
         return np.stack(seen), [one.figures["dice"] or 0.0 for one in tally.images]

@@ -44,8 +44,8 @@ class Tensor(mf.Part):
     high: float
     range: Annotated[list[float], Field(min_length=2, max_length=2)]
     limit: float
-    histogram: list[int] = []
-    channel_mean: list[float] = []
+    histogram: list[int] = Field(default_factory=list)
+    channel_mean: list[float] = Field(default_factory=list)
 
 
 class Table(mf.Part):

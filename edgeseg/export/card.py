@@ -8,13 +8,13 @@ from edgeseg import manifest as mf
 def write(manifest: mf.Manifest) -> bytes:
     """card.md."""
     training, use = manifest.training, manifest.use
+    targets = ", ".join(one.name for one in manifest.classes[1:])
+    size = f"{manifest.frame.width}x{manifest.frame.height} (width x height)"
     lines = [
         f"# {manifest.name}",
         "",
-        f"{manifest.task.network} for {manifest.task.modality}: "
-        f"{', '.join(one.name for one in manifest.classes[1:])} against {manifest.classes[0].name}. "
-        f"Input {manifest.frame.width}x{manifest.frame.height} (width x height), {training.parameters:,} parameters, "
-        f"{training.gmac:.2f} GMAC.",
+        f"{manifest.task.network} for {manifest.task.modality}: {targets} against {manifest.classes[0].name}.",
+        f"Input {size}, {training.parameters:,} parameters, {training.gmac:.2f} GMAC.",
         "",
         f"**{manifest.terms.notice}** Weights: {manifest.terms.weights_licence}.",
         "",

@@ -68,7 +68,7 @@ def measure(
     engine: Engine = ENGINES[backend](graph, EngineOptions())
     thresholds = [one.threshold or 128 for one in spec.classes[1:]]
     try:
-        tallies = [(one, evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds)) for one in selections]  # type: ignore[arg-type]
+        tallies = [(one, evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds)) for one in selections]
         latency = median_ms(engine)
     finally:
         engine.close()
@@ -121,7 +121,9 @@ def search(
     Raises:
         GateError: even with every layer in float it does not hold.
     """
-    left, ranking, moved = None, [], list(exclude)
+    left: list[str] | None = None
+    ranking: list[Cost] = []
+    moved = list(exclude)
     whole_ms: float | None = None
     while True:
         graphs = emit(moved)
@@ -142,8 +144,9 @@ def search(
             left = [one.layer for one in ranking if one.layer not in moved]
         if not left:
             raise GateError(
-                f"{worst.subject} on {worst.backend}: Dice drops by {100 * worst.drop:.2f} points on {worst.selection.dataset.name} "
-                f"{worst.selection.split} (at most {100 * budget:.2f}) though every layer is back in float; no bundle was written"
+                f"{worst.subject} on {worst.backend}: Dice drops by {100 * worst.drop:.2f} points on "
+                f"{worst.selection.dataset.name} {worst.selection.split} (at most {100 * budget:.2f}) though every "
+                "layer is back in float; no bundle was written"
             )
         layer = left.pop(0)
         moved.append(layer)

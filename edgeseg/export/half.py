@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgeseg.export.layers import LAYERS
+from edgeseg.export.layers import LAYERS, constant
 
 _FLOAT, _HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 ISLAND = (
-    "MatMul", "Softmax", "LpNormalization", "ReduceL2", "ReduceSum", "Sqrt", "Pow", "Exp", "Log", "Div", "Reciprocal", "Erf",
+    "MatMul", "Softmax", "LpNormalization", "ReduceL2", "ReduceSum", "Sqrt", "Pow", "Exp", "Log", "Div", "Reciprocal",
+    "Erf",
 )  # fmt: skip
 _NOT_FLOAT = ("Shape", "Gather", "Cast", "ConstantOfShape", "Equal")
 
@@ -75,7 +76,7 @@ def _half_constant(graph: ir.Graph, value: ir.Value) -> ir.Value:
     name = f"{value.name}.half"
     if name not in graph.initializers:
         limit = float(np.finfo(np.float16).max)
-        array = np.clip(value.const_value.numpy(), -limit, limit).astype(np.float16) if value.const_value else None
+        array = np.clip(constant(value), -limit, limit).astype(np.float16)
         tensor = ir.tensor(array, name=name)
         graph.register_initializer(
             ir.Value(name=name, const_value=tensor, shape=value.shape, type=ir.TensorType(ir.DataType.FLOAT16))

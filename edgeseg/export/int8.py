@@ -165,7 +165,8 @@ def _own_table(graph: bytes, manifest: mf.Manifest, source: Source, wanted: Want
     document = next((one for one in manifest.documents if one.role == "calibration"), None)
     if document is None:
         raise UsageError(
-            f"--int8 needs frames to calibrate on: add --data DIR, or --calibration TABLE.json ({source.path} holds no table)"
+            f"--int8 needs frames to calibrate on ({source.path} holds no table); add --data DIR "
+            "or --calibration TABLE.json"
         )
     where = str(source.path / document.file)
     table = calibration.reuse(
@@ -177,7 +178,7 @@ def _own_table(graph: bytes, manifest: mf.Manifest, source: Source, wanted: Want
 def choose_frames(
     data: list[Path], recipe_name: str | None, frames: int | None, seed: int | None, manifest: mf.Manifest
 ) -> calibration_frames.Chosen:
-    """Calibration frames of a recipe, or drawn: the recipe shipped for these sets, unless a number or seed is asked for."""
+    """Calibration frames of a recipe: the named one, the one shipped for these sets, or a draw of so many."""
     from edgeseg import recipes
 
     if recipe_name is not None:

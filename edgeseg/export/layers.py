@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,12 @@ from edgeseg.errors import ModelError
 LAYERS = ("Conv", "ConvTranspose", "Gemm")
 # Ops the emitters know what to do with: quantised around, or left in float.
 KNOWN = {
-    *LAYERS, "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Softmax", "Concat", "Resize", "GlobalAveragePool",
-    "AveragePool", "MaxPool", "Cast", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "Split",
-    "Expand", "Shape", "Identity", "Constant", "ConstantOfShape", "Round", "Clip", "Sqrt", "Pow", "ReduceMean", "ReduceSum",
-    "ReduceL2", "ReduceMax", "LeakyRelu", "PRelu", "Tanh", "Exp", "Pad", "BatchNormalization", "Neg", "Reciprocal", "Max",
-    "Min", "HardSigmoid", "HardSwish", "Where", "Equal", "LpNormalization", "Abs", "Log", "Erf",
+    *LAYERS, "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Softmax", "Concat", "Resize",
+    "GlobalAveragePool", "AveragePool", "MaxPool", "Cast", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
+    "Slice", "Gather", "Split", "Expand", "Shape", "Identity", "Constant", "ConstantOfShape", "Round", "Clip", "Sqrt",
+    "Pow", "ReduceMean", "ReduceSum", "ReduceL2", "ReduceMax", "LeakyRelu", "PRelu", "Tanh", "Exp", "Pad",
+    "BatchNormalization", "Neg", "Reciprocal", "Max", "Min", "HardSigmoid", "HardSwish", "Where", "Equal",
+    "LpNormalization", "Abs", "Log", "Erf",
 }  # fmt: skip
 _NON_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "HardSigmoid", "Abs", "Sqrt", "Exp", "ReduceL2")
 _KEEPS_SIGN = (
@@ -134,10 +135,6 @@ def constant(value: ir.Value) -> NDArray[np.float32]:
     if value.const_value is None:
         raise ModelError(f"tensor {value.name} must be a constant")
     return value.const_value.numpy()
-
-
-def names(found: Iterable[Layer]) -> list[str]:
-    return [one.name for one in found]
 
 
 def _given(value: ir.Value | None) -> ir.Value:

@@ -93,7 +93,7 @@ def update(source: Source, evaluations: Sequence[mf.Evaluation], findings: Findi
 
 def listed(manifest: mf.Manifest) -> list[str]:
     """Every file that a manifest names."""
-    files = [one.file for one in (*manifest.graphs, *manifest.engines, *manifest.documents)]
+    files = [one.file for part in (manifest.graphs, manifest.engines, manifest.documents) for one in part]
     for one in manifest.golden:
         files += [one.file, one.fitted_file, *(expected.file for expected in one.expected)]
     return files

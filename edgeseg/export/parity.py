@@ -54,10 +54,12 @@ def meaning(graph: bytes, frames: Frames) -> NDArray[np.generic]:
 
 
 def on_onnxruntime(graph: bytes, frames: Frames) -> NDArray[np.generic]:
+    """The graph in ONNX Runtime as edgeseg runs it."""
     return _run(OnnxRuntimeEngine(graph, EngineOptions()), frames)
 
 
 def on_openvino(graph: bytes, frames: Frames) -> NDArray[np.generic]:
+    """The graph in OpenVINO as edgeseg runs it."""
     return _run(OpenVinoEngine(graph, EngineOptions()), frames)
 
 
@@ -76,7 +78,7 @@ def on_openvino_avx2(graph: bytes, frames: Frames) -> NDArray[np.generic]:
         np.save(files[1], np.stack(frames))
         environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
         code = "import sys; from edgeseg.export.parity import child; child(*sys.argv[1:])"
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603  (this interpreter, our own function)
             [sys.executable, "-c", code, *files], env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
@@ -119,8 +121,8 @@ def check(subject: str, graph: bytes, frames: Frames, runners: dict[str, Runner]
         if snr < FLOOR_DB and largest > LEAST_LEVELS:
             where = first_parting(graph, frames[:_SEARCH_FRAMES], run)
             raise GateError(
-                f"{subject}: {backend} does not compute what the graph means (SNR {snr:.1f} dB, at least {FLOOR_DB:.0f} "
-                f"is wanted); they part first at {where}; no bundle was written"
+                f"{subject}: {backend} does not compute what the graph means (SNR {snr:.1f} dB, at least "
+                f"{FLOOR_DB:.0f} is wanted); they part first at {where}; no bundle was written"
             )
         out.append(Agreement(subject, backend, snr, largest))
     return out
@@ -168,4 +170,5 @@ def snr_db(got: NDArray[np.generic], wanted: NDArray[np.generic]) -> float:
 
 
 def chosen_runners(names: Iterable[str]) -> dict[str, Runner]:
+    """Rows of ``RUNNERS``."""
     return {name: RUNNERS[name] for name in names}

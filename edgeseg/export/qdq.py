@@ -81,7 +81,7 @@ def quantise(
     for layer in chosen:
         _quantise_weights(model.graph, layer, scales[id(layer.input)], style, means.get(layer.input.name or "", []))
     for value, uses in points.values():
-        _insert_pair(model.graph, value, uses, scales[id(value)], style)
+        _insert_pair(model.graph, value, uses, scales[id(value)])
     return [layer.name for layer in chosen]
 
 
@@ -203,7 +203,7 @@ def _quantise_weights(graph: ir.Graph, layer: Layer, source: Scale, style: Style
         scale = np.maximum(scale, np.abs(bias) / (float(source.scale) * 2.0**30)).astype(np.float32)
     rounded = round_weights(weight, scale, axis, style.weight_levels)
     shape = [-1 if index == axis else 1 for index in range(weight.ndim)]
-    shift = _mean_shift(rounded * scale.reshape(shape) - weight, axis, means, layer)
+    shift = _mean_shift(rounded * scale.reshape(shape) - weight, means, layer)
     if shift is not None:
         bias = (np.zeros(weight.shape[axis], np.float32) if bias is None else bias) - shift
     name = layer.name
@@ -234,10 +234,10 @@ def _quantise_weights(graph: ir.Graph, layer: Layer, source: Scale, style: Style
         layer.node.replace_input_with(2, _initializer(graph, f"{name}.bias.corrected", bias.astype(np.float32)))
 
 
-def _mean_shift(error: NDArray[np.float32], axis: int, means: list[float], layer: Layer) -> NDArray[np.float32] | None:
-    """What rounding the weights adds to each output channel's mean (Nagel et al. 2019, section 4.2, from measured means).
+def _mean_shift(error: NDArray[np.float32], means: list[float], layer: Layer) -> NDArray[np.float32] | None:
+    """What rounding the weights adds to each output channel's mean (Nagel et al. 2019, section 4.2).
 
-    Only for plain convolutions, whose input channels are the weights' second axis.
+    From the means measured in calibration; only where input channels are the weights' second axis (no groups).
     """
     if layer.node.op_type != "Conv" or error.shape[1] != len(means):
         return None
@@ -255,7 +255,7 @@ def _dequantized(
     return out
 
 
-def _insert_pair(graph: ir.Graph, value: ir.Value, uses: list[Use], scale: Scale, style: Style) -> None:
+def _insert_pair(graph: ir.Graph, value: ir.Value, uses: list[Use], scale: Scale) -> None:
     """Value → Q → DQ → the given users; everybody else keeps reading the float value."""
     kind = np.uint8 if scale.unsigned else np.int8
     name = value.name or ""

@@ -285,7 +285,8 @@ def _lineage(manifest: mf.Manifest) -> str:
     if manifest.calibration is not None:
         rows += [["calibration frames", f"<code>{manifest.calibration.frames_sha256}</code>"],
                  ["frame spec", f"<code>{manifest.calibration.frame_spec_sha256}</code>"]]  # fmt: skip
-    rows += [[esc(one.file), f"<code>{one.sha256}</code>"] for one in (*manifest.graphs, *manifest.documents)]
+    rows += [[esc(one.file), f"<code>{one.sha256}</code>"] for one in manifest.graphs]
+    rows += [[esc(one.file), f"<code>{one.sha256}</code>"] for one in manifest.documents]
     versions = {one.name: one.version for one in training.versions}
     versions |= {one.backend: one.backend_version for one in manifest.evaluations}
     listed = ", ".join(f"{esc(name)} {esc(version)}" for name, version in sorted(versions.items()))

@@ -1,4 +1,4 @@
-"""The report of `verify --report FILE`: the bundle's, with the worst images side by side. It stays outside the bundle."""
+"""The report of `verify --report FILE`: the bundle's, with the worst images side by side; never in a bundle."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pictures(source: Source, manifest: mf.Manifest, measured: list[Measured]) ->
         def keep(one: Comparison, name: str = name) -> None:
             shown[one.pair.stem].append((name, one))
 
-        evaluate(pairs, lambda x, engine=engine: engine.run(x[None])[0], manifest, thresholds, each=keep)  # type: ignore[misc,arg-type]
+        evaluate(pairs, lambda x, engine=engine: engine.run(x[None])[0], manifest, thresholds, each=keep)  # type: ignore[misc]
         engine.close()
     out = []
     for stem, rows in shown.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.metadata
 import uuid
 from collections.abc import Sequence
@@ -32,9 +33,10 @@ def write(manifest: mf.Manifest) -> bytes:
             properties=[Property(name=f"edgeseg:{key}", value=value) for key, value in properties],
         )
 
+    about = f"{manifest.task.network}, {manifest.task.modality}; {manifest.terms.notice}"
     model = Component(name=manifest.name, type=ComponentType.MACHINE_LEARNING_MODEL, bom_ref=manifest.name,
                       version=manifest.training.weights_sha256[:12],
-                      description=f"{manifest.task.network}, {manifest.task.modality}; {manifest.terms.notice}")  # fmt: skip
+                      description=about)  # fmt: skip
     parts = [
         file(one.file, one.sha256, ComponentType.MACHINE_LEARNING_MODEL,
              [("form", one.form), ("precision", one.precision), ("gate", one.gate)])
@@ -67,7 +69,5 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _time(created: str) -> object:
-    import datetime
-
-    return datetime.datetime.strptime(created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.UTC)
+def _time(created: str) -> dt.datetime:
+    return dt.datetime.strptime(created, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.UTC)

@@ -58,8 +58,8 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
     if source is None or source.shape is None or target.shape is None:
         return
     (_, _, height, width), (_, _, tall, wide) = list(source.shape), list(target.shape)
-    rows = _constant(graph, f"{node.name}.rows", matrix(int(height), int(tall)))
-    columns = _constant(graph, f"{node.name}.columns", np.ascontiguousarray(matrix(int(width), int(wide)).T))
+    rows = _constant(graph, f"{node.name}.rows", matrix(_size(height), _size(tall)))
+    columns = _constant(graph, f"{node.name}.columns", np.ascontiguousarray(matrix(_size(width), _size(wide)).T))
     middle = ir.Value(name=f"{node.name}.tall")
     out = ir.Value(name=f"{node.name}.product", type=target.type, shape=target.shape)
     # Columns of the small side first: fewer multiplications.
@@ -70,6 +70,13 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
     graph.insert_before(node, products)
     target.replace_all_uses_with(out)
     graph.remove(node, safe=True)
+
+
+def _size(size: int | ir.SymbolicDim) -> int:
+    """A fixed size (checked before)."""
+    if not isinstance(size, int):
+        raise TypeError(size)
+    return size
 
 
 def _constant(graph: ir.Graph, name: str, array: NDArray[np.float32]) -> ir.Value:

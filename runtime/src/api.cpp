@@ -186,9 +186,14 @@ edgeseg_status edgeseg_find_content(edgeseg_session* session, const edgeseg_fram
 }
 
 edgeseg_status edgeseg_run(edgeseg_session* session, const edgeseg_frame* frame, edgeseg_result* result) {
-    if (session == nullptr || frame == nullptr || result == nullptr) return EDGESEG_E_ARGUMENT;
+    if (session == nullptr || result == nullptr) return EDGESEG_E_ARGUMENT;
+    if (result->struct_size < sizeof(edgeseg_result)) return EDGESEG_E_ABI;
+    // Whatever goes wrong from here on, an older result must not pass for this one's.
+    result->signal = EDGESEG_INVALID;
+    edgeseg::write_text(result->reason, sizeof result->reason, "frame is NULL, or its struct_size is not this library's");
+    if (frame == nullptr) return EDGESEG_E_ARGUMENT;
     edgeseg_frame copy;
-    if (result->struct_size < sizeof(edgeseg_result) || !edgeseg::read_struct(frame, copy)) return EDGESEG_E_ABI;
+    if (!edgeseg::read_struct(frame, copy)) return EDGESEG_E_ABI;
     return guarded(nullptr, 0, [&] { session->session->run(copy, *result); });
 }
 

@@ -63,8 +63,8 @@ Obstacle device_obstacle(std::uint32_t device) {
     return {};
 }
 
-std::string compute_capability(std::uint32_t device) {
-    int major = 0, minor = 0;
+std::string compute_capability(std::uint32_t device, int& major) {
+    int minor = 0;
     cuda_check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, static_cast<int>(device)), "ask for the compute capability");
     cuda_check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, static_cast<int>(device)), "ask for the compute capability");
     return std::to_string(major) + "." + std::to_string(minor);
@@ -87,8 +87,10 @@ public:
         if (severity > Severity::kERROR || last_[0] != '\0') return;
         const std::size_t length = std::min(std::strlen(message), sizeof last_ - 1);
         std::memcpy(last_, message, length);
+        last_[length] = '\0';
     }
     std::string last() const { return one_line(last_); }
+    void clear() noexcept { last_[0] = '\0'; }
 
 private:
     char last_[400] = {};
@@ -123,6 +125,7 @@ public:
         // A session may move between threads; the current device is the thread's.
         cuda_check(cudaSetDevice(device_), "select the GPU");
         cuda_check(cudaMemcpyAsync(device_in_, host_in_, input_size_, cudaMemcpyHostToDevice, stream_), "copy a frame to the GPU");
+        log_.clear();
         if (!context_->enqueueV3(stream_)) throw Error(EDGESEG_E_BACKEND, std::string(library_name) + " failed on a frame: " + log_.last());
         cuda_check(cudaMemcpyAsync(host_out_, device_out_, output_size_, cudaMemcpyDeviceToHost, stream_), "copy a result from the GPU");
         cuda_check(cudaStreamSynchronize(stream_), "run the engine");
@@ -211,9 +214,11 @@ Obstacle tensorrt_obstacle(const Engine& engine, std::uint32_t device) {
     int driver = 0;
     cuda_check(cudaDriverGetVersion(&driver), "ask for the driver's version");
     if (driver < engine.cuda_driver_min) return misfit(engine, "CUDA driver " + std::to_string(engine.cuda_driver_min) + " or later", "CUDA driver " + std::to_string(driver));
-    const std::string here = compute_capability(device);
+    int major = 0;
+    const std::string here = compute_capability(device, major);
     const std::vector<std::string>& listed = engine.compute_capabilities;
-    if (std::find(listed.begin(), listed.end(), here) == listed.end()) {
+    const bool compatible = engine.ampere_plus && major >= 8;
+    if (!compatible && std::find(listed.begin(), listed.end(), here) == listed.end()) {
         std::string wants;
         for (const std::string& one : listed) wants += (wants.empty() ? "" : ", ") + one;
         return misfit(engine, "compute capability " + wants, here);

@@ -29,8 +29,10 @@ int skip_background(const std::uint8_t* row, int x, int end) {
 void Components::prepare(int width, int height, bool one_class) {
     const std::size_t in_row = one_class ? static_cast<std::size_t>(width + 1) / 2 : static_cast<std::size_t>(width);
     const std::size_t most = in_row * static_cast<std::size_t>(height);
+    // Of one class, no two components can share a 2x2 block: their pixels would touch.
+    const std::size_t in_column = one_class ? static_cast<std::size_t>(height + 1) / 2 : static_cast<std::size_t>(height);
     spans_.reset(new Span[most]);
-    components_.reset(new Component[most]);
+    components_.reset(new Component[in_row * in_column]);
     component_of_.reset(new std::uint32_t[most]);
 }
 

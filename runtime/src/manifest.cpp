@@ -27,7 +27,7 @@ bool flag_or(const Json& object, const char* key, bool absent) {
     return value != nullptr ? value->flag : absent;
 }
 const std::vector<Json>& items(const Json& object, const char* key) {
-    static const std::vector<Json> none;
+    static const std::vector<Json> none;  // constant, and empty
     const Json* value = object.find(key);
     return value != nullptr ? value->items : none;
 }
@@ -93,6 +93,7 @@ Engine read_engine(const Json& value) {
     out.precision = precision(value);
     out.platform = text(value, "platform");
     for (const Json& item : items(value, "compute_capabilities")) out.compute_capabilities.push_back(item.text);
+    out.ampere_plus = text(value, "hardware_compatible") == "ampere-plus";
     out.cuda_driver_min = get(value, "cuda_driver_min").integer;
     out.profile_min = shape(get(value, "profile"), "min");
     out.profile_max = shape(get(value, "profile"), "max");

@@ -59,6 +59,7 @@ struct Engine {
     Precision precision = Precision::fp16;
     std::string platform;
     std::vector<std::string> compute_capabilities;
+    bool ampere_plus = false;  // hardware compatible with every compute capability from 8.0 on
     std::int64_t cuda_driver_min = 0;
     std::array<std::int64_t, 4> profile_min{}, profile_max{};
     bool host_resize = true;

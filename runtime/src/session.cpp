@@ -239,15 +239,22 @@ void Session::run(const edgeseg_frame& frame, edgeseg_result& result) {
         result.post_ms = milliseconds(inferred, done);
         latencies_.add(static_cast<double>(milliseconds(start, done)));
     } catch (const std::exception& error) {
-        if (checked) {
-            ++invalid_;
-            write_empty(mask, result);
-        }
-        has_past_ = false;
-        result.signal = EDGESEG_INVALID;
-        say(result, error.what());
+        give_up(result, checked ? &mask : nullptr, error.what());
+        throw;
+    } catch (...) {
+        give_up(result, checked ? &mask : nullptr, "an unknown exception");
         throw;
     }
+}
+
+void Session::give_up(edgeseg_result& result, const MaskOut* mask, const char* why) noexcept {
+    if (mask != nullptr) {
+        ++invalid_;
+        write_empty(*mask, result);
+    }
+    has_past_ = false;
+    result.signal = EDGESEG_INVALID;
+    say(result, why);
 }
 
 }  // namespace edgeseg

@@ -149,7 +149,8 @@ static void test_run(const char *bundles) {
         EXPECT(result.region.width == (int32_t)width && result.infer_ms > 0);
     }
     frame.struct_size = 8;
-    EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ABI);
+    EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ABI && result.signal == EDGESEG_INVALID);
+    EXPECT(edgeseg_run(session, NULL, &result) == EDGESEG_E_ARGUMENT);
     frame.struct_size = sizeof frame;
     frame.stride[0] = 5;
     EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ARGUMENT && strstr(result.reason, "stride") != NULL);

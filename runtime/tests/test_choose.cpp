@@ -105,6 +105,7 @@ TEST(what_was_asked_for_and_is_not_there_is_an_error) {
     EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(manifest(), wish(EDGESEG_OPENVINO, EDGESEG_FP16), cpu()));
     EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(manifest(), wish(EDGESEG_ONNXRUNTIME, EDGESEG_BF16), cpu()));
     EXPECT_EQ(choose(manifest(), wish(EDGESEG_OPENVINO, EDGESEG_BF16), cpu()).name, "float");
+    EXPECT(choose(manifest(), wish(EDGESEG_OPENVINO, EDGESEG_BF16), cpu()).gate == Gate::parity);
     EXPECT_EQ(choose(manifest(), wish(EDGESEG_ONNXRUNTIME, EDGESEG_FP32), cpu()).backend, std::uint32_t{EDGESEG_ONNXRUNTIME});
     Machine none;
     EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(manifest(), {}, none));

@@ -1,0 +1,85 @@
+"""The gate must catch the runtime bugs that are known: fed the bad graph, it names the layer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
+from edgeseg.calibration.table import Table
+from edgeseg.errors import GateError
+from edgeseg.export import forms, parity
+
+VNNI = "openvino without VNNI"
+
+
+def test_openvino_symmetric_int8_after_concat(small) -> None:
+    bad = forms.emit("int8-trt-legacy", small.graph, small.table).data
+    with pytest.raises(GateError, match="openvino does not compute.*part first at layer"):
+        parity.check("bad", bad, small.frames, {"openvino": parity.on_openvino})
+
+
+def test_onnxruntime_weight_bias_quantization(small) -> None:
+    def with_the_optimiser(graph: bytes, frames: parity.Frames) -> np.ndarray:
+        import onnxruntime as ort
+
+        settings = ort.SessionOptions()
+        settings.log_severity_level = 4
+        session = ort.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+        return np.stack([session.run(["probability"], {"frame": frame[None]})[0][0] for frame in frames])
+
+    # Small activations: the product of the scales, which that optimiser stores as FP16, vanishes.
+    graph = scaled(small.graph, "stem", 0.004)
+    emitted = forms.emit("int8-trt-typed", graph, table_of(small)(graph, small.frames)).data
+    assert parity.check("typed", emitted, small.frames, {"onnxruntime": parity.on_onnxruntime})
+    with pytest.raises(GateError, match="onnxruntime does not compute.*part first at layer"):
+        parity.check("typed", emitted, small.frames, {"onnxruntime": with_the_optimiser})
+    assert "WeightBiasQuantization" in OnnxRuntimeEngine.__init__.__globals__["_DISABLED"]
+
+
+def table_of(small) -> Callable[..., Table]:
+    """The conftest's function (tests are no package)."""
+    return sys.modules[type(small).__module__].make_table
+
+
+def scaled(graph: bytes, layer: str, factor: float) -> bytes:
+    """One layer's weights and bias by a factor."""
+    model = onnx.load_from_string(graph)
+    for one in model.graph.initializer:
+        if one.name in (f"{layer}.weight", f"{layer}.bias"):
+            one.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(one) * np.float32(factor), one.name))
+    return model.SerializeToString()
+
+
+def shifted(graph: bytes) -> bytes:
+    """Weights moved up, so that neighbouring products add up instead of cancelling."""
+    model = onnx.load_from_string(graph)
+    for one in model.graph.initializer:
+        if one.name in ("down.weight", "branch1.weight", "branch3.weight", "join.weight"):
+            array = numpy_helper.to_array(one)
+            one.CopyFrom(numpy_helper.from_array((np.abs(array) + np.float32(0.02)).astype(np.float32), one.name))
+        if one.name == "head.weight":
+            array = numpy_helper.to_array(one)
+            one.CopyFrom(numpy_helper.from_array((array * np.float32(0.002)).astype(np.float32), one.name))
+    return model.SerializeToString()
+
+
+@pytest.mark.slow
+def test_saturation_without_vnni_is_caught_and_seven_bits_cure_it(small) -> None:
+    graph = shifted(small.graph)
+    made = table_of(small)(graph, small.frames)
+    with pytest.raises(GateError, match="without VNNI does not compute.*layer"):
+        parity.check("plain", forms.emit("int8-cpu", graph, made).data, small.frames, parity.chosen_runners([VNNI]))
+    seven = forms.emit("int8-cpu-7bit", graph, made).data
+    assert parity.check("7bit", seven, small.frames, parity.chosen_runners([VNNI]))[0].snr_db > parity.FLOOR_DB
+
+
+def test_cut_ends_behind_the_layer(small) -> None:
+    model = onnx.load_from_string(parity.cut(small.graph, "down"))
+    assert {node.name for node in model.graph.node if node.op_type == "Conv"} == {"stem", "down"}
+    assert parity.meaning(model.SerializeToString(), small.frames[:1]).min() >= 0
