@@ -75,6 +75,8 @@ def kind_of(text: str) -> Kind:
     Raises:
         InputError: none.
     """
+    if not text:
+        raise InputError("--stream is empty; give the path of a video, a folder of pictures or a camera index")
     for kind in TABLE:
         if kind.matches(text):
             return kind
