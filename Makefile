@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-all check format
+.PHONY: demo test test-all check format runtime runtime-all runtime-check
+
+# The C library: needs a C++ compiler and make; CMake comes from PyPI where the machine has none.
+RUNTIME := PATH="$(abspath $(BIN)):$$PATH" CMAKE_BUILD_PARALLEL_LEVEL=$$(nproc)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -14,13 +17,13 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/edgeseg demo
 
-test: $(STAMP)
+test: $(STAMP) runtime
 	$(BIN)/python -m pytest
 
-test-all: $(STAMP)
+test-all: $(STAMP) runtime-all
 	$(BIN)/python -m pytest -m "not gpu"
 
-check: $(STAMP)
+check: $(STAMP) runtime-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -28,3 +31,23 @@ check: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Built, tested by ctest, installed to a temporary prefix, the example built against that.
+runtime: $(STAMP)
+	command -v cmake > /dev/null || $(BIN)/pip install --quiet --disable-pip-version-check cmake
+	$(RUNTIME) cmake --preset tests -DPython3_EXECUTABLE=$(abspath $(BIN))/python
+	$(RUNTIME) cmake --build --preset tests
+	$(RUNTIME) ctest --preset tests
+
+# The same under the sanitizers, and a minute of fuzzing (skipped with a word where clang is missing).
+runtime-all: runtime
+	for kind in asan tsan; do \
+	  $(RUNTIME) cmake --preset $$kind -DPython3_EXECUTABLE=$(abspath $(BIN))/python && \
+	  $(RUNTIME) cmake --build --preset $$kind && $(RUNTIME) ctest --preset $$kind || exit 1; done
+	sh runtime/fuzz/run.sh 20
+
+runtime-check:
+	if command -v cppcheck > /dev/null; then \
+	  cppcheck --std=c++17 --language=c++ --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --quiet \
+	    -DEDGESEG_AVX2 -Iruntime/include -Iruntime/src --suppress=uninitDerivedMemberVar runtime/src examples/embed; \
+	else echo "cppcheck skipped: not installed"; fi

@@ -8,6 +8,7 @@ with bundle.load() as model:
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import EdgesegError
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgeseg.bundle import Source
+
+# Read by OpenCV when it is first imported: damaged files are our errors to report, in one sentence each, and a small
+# file that claims to be a huge picture is refused before memory is taken for it (64 million pixels; ISIC has 30).
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 
 __version__ = "0.1.0"
 __all__ = ["EdgesegError", "__version__", "open"]

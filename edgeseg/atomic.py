@@ -11,7 +11,9 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +95,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left of :func:`atomic_path` in ``folder``; call it while holding its lock."""
+    for file in folder.glob(".*"):
+        match = re.fullmatch(r"\..+\.(\d+)(\.[^.]+)?", file.name)
+        if match and file.is_file() and not Path("/proc", match[1]).exists():
+            file.unlink(missing_ok=True)
+
+
 def atomic_write(path: Path, data: bytes | str) -> None:
     """Writes ``data`` (text as UTF-8) so that ``path`` is the old file or the new, never half.
 
@@ -108,12 +118,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yields an empty folder beside ``path`` that takes its place when the block ends well.
 
     Raises:
-        OutputError: the disk refused, or another process is writing the same folder.
+        OutputError: the disk refused, another process is writing the same folder, or a file stands in its place.
     """
     path = path.absolute()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_errors(path), writer_lock(path):
-        shutil.rmtree(temporary, ignore_errors=True)
+        if path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file, not a folder; choose another --out or remove it first")
+        # Whoever left these was killed: only one writer at a time holds the lock.
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+            shutil.rmtree(left, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
             yield temporary
@@ -136,20 +150,37 @@ def writer_lock(path: Path) -> Iterator[None]:
     """Holds the right to write ``path``; a second writer is refused rather than kept waiting.
 
     Raises:
-        OutputError: another process holds it.
+        OutputError: another process holds it, or the disk refused.
     """
     path = path.absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _locked(lock)
+    if handle is None:
+        raise OutputError(f"another edgeseg is writing {path}; wait for it or choose another --out")
     try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(lock: Path) -> int | None:
+    """The handle of a lock file that is ours alone; None where another process holds it."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(f"another edgeseg is writing {path}; wait for it or choose another --out") from error
-        yield
-        lock.unlink(missing_ok=True)
-    finally:
+            mine = os.fstat(handle).st_ino == lock.stat().st_ino
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except FileNotFoundError:
+            mine = False
+        if mine:
+            return handle
+        # Its holder removed the file between our opening and our locking it: that lock no longer means anything.
         os.close(handle)
 
 

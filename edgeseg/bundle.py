@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from edgeseg import manifest as mf
 from edgeseg import onnx_metadata, strict_json
 from edgeseg.errors import ModelError, UsageError
-from edgeseg.folder import Folder
+from edgeseg.folder import MAX_FILE, Folder
 
 if TYPE_CHECKING:
     from edgeseg.model import Model
@@ -66,6 +66,7 @@ class Source:
         *,
         device: int = 0,
         threads: int = 0,
+        streams: int = 1,
         threshold: float | None = None,
     ) -> Model:
         """Loads an engine for this machine.
@@ -75,6 +76,7 @@ class Source:
             precision: "auto", "fp32", "bf16", "fp16" or "int8".
             device: index, where the backend has several.
             threads: CPU threads; 0 is all.
+            streams: how many threads may use the model at once (throughput instead of latency).
             threshold: 0 to 1 for every class; None for the manifest's.
 
         Raises:
@@ -84,7 +86,7 @@ class Source:
         from edgeseg.backends import choose
         from edgeseg.model import Model
 
-        return Model(self, choose(self, backend, precision, device=device, threads=threads), threshold)
+        return Model(self, choose(self, backend, precision, device=device, threads=threads, streams=streams), threshold)
 
 
 def zoo_names() -> list[str]:
@@ -103,11 +105,15 @@ def open_model(name: str | Path) -> Source:
     if isinstance(name, str) and name in zoo_names():
         return _open_folder(ZOO / f"{name}{SUFFIX}")
     path = Path(name)
-    if path.is_dir():
+    try:
+        is_folder, is_file, exists = path.is_dir(), path.is_file(), path.exists()
+    except OSError as error:
+        raise ModelError(f"{str(name)[:60]}: no such model can be opened ({error.strerror})") from error
+    if is_folder:
         return _open_folder(path)
-    if path.suffix == ".onnx" and path.is_file():
+    if path.suffix == ".onnx" and is_file:
         return _open_graph(path)
-    if path.exists():
+    if exists:
         raise ModelError(f"{path}: is no model; give a run, a bundle ({SUFFIX} folder), an .onnx file or a zoo name")
     zoo = ", ".join(zoo_names()) or "none"
     raise ModelError(f"{name}: no such run, bundle or graph, and no zoo name (the zoo has: {zoo})")
@@ -148,6 +154,8 @@ def _open_folder(path: Path) -> Source:
 
 def _open_graph(path: Path) -> Source:
     try:
+        if path.stat().st_size > MAX_FILE:
+            raise ModelError(f"{path}: is {path.stat().st_size} bytes, more than any graph edgeseg makes")
         data = path.read_bytes()
         text = onnx_metadata.read(data).get("edgeseg")
     except OSError as error:

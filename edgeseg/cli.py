@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -25,6 +26,7 @@ from edgeseg.commands import (
     train,
     val,
     verify,
+    zoo,
 )  # fmt: skip
 from edgeseg.errors import EdgesegError
 
@@ -37,15 +39,20 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:  # noqa: FBT001 - typer's call
+    if asked:
+        typer.echo(f"edgeseg {edgeseg.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def top(
     verbose: Annotated[bool, typer.Option("--verbose", help="With any command: say more, with tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options of the program itself."""
-    if version:
-        typer.echo(f"edgeseg {edgeseg.__version__}")
-        raise typer.Exit
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
 
@@ -61,17 +68,26 @@ for name, command in (
     ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
+    ("zoo", zoo.command),
     ("doctor", doctor.command),
     ("demo", demo.command),
 ):
     app.command(name)(command)
 
 
+_INTERRUPTED = 128 + signal.SIGINT
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM, treated as Ctrl-C is (outputs are finalised), with an exit code of its own."""
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+# Typer and Lightning each turn a KeyboardInterrupt into something of their own; this remembers which signal it was.
+_received: list[int] = []
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    _received.append(number)
     raise Terminated
 
 
@@ -88,24 +104,25 @@ def run(args: list[str] | None = None) -> int:
     if "--verbose" in words:  # may stand anywhere, but belongs to the program
         words = ["--verbose", *(word for word in words if word != "--verbose")]
     try:
-        return app(args=words, standalone_mode=False) or 0
-    except Terminated:
-        return _stopped("stopped by SIGTERM", 128 + signal.SIGTERM)
+        code = app(args=words, standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
-        return _stopped("interrupted", 128 + signal.SIGINT)
+        code = _INTERRUPTED
     except typer.Exit as stop:
-        return stop.exit_code
+        code = stop.exit_code
     except EdgesegError as error:
         if verbose:
-            raise
+            traceback.print_exception(error)
         return _stopped(str(error), error.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the border: whatever is left becomes one sentence
         usage = _usage_error(error)
         if usage is not None:
             return usage
         if verbose:
-            raise
+            traceback.print_exception(error)
         return _stopped(f"internal error: {type(error).__name__}: {error}; run again with --verbose and report it", 1)
+    if signal.SIGTERM in _received:
+        return _stopped("stopped by SIGTERM", 128 + signal.SIGTERM)
+    return _stopped("interrupted", code) if code == _INTERRUPTED else code
 
 
 def _usage_error(error: Exception) -> int | None:

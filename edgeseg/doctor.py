@@ -85,8 +85,10 @@ def _training() -> Check:
     missing = [name for name in wanted if _version(name) is None]
     if missing:
         return Check("training", "missing", f"no {', '.join(missing)}", "pip install 'edgeseg[train]'")
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # installed, but its libraries do not load
+        return Check("training", "broken", f"torch: {error}", "pip install --force-reinstall torch")
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
     return Check("training", "ok", f"torch {torch.__version__} on {device}")
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg import fit, metrics
+from edgeseg import fit, metrics, steps
 from edgeseg.bundle import Spec
 from edgeseg.data.dataset import Pair, read_mask, read_pair
 from edgeseg.errors import DataError
 from edgeseg.manifest import Manifest
 from edgeseg.postprocess import mask_of
+from edgeseg.tiles import tiled
 
 Image = NDArray[np.uint8]
 Predict = Callable[[Image], NDArray[Any]]
@@ -33,7 +34,14 @@ class Comparison:
 
 
 def compare(
-    pair: Pair, predict: Predict, spec: Spec | Manifest, thresholds: Sequence[int], tally: metrics.Tally, area: str
+    pair: Pair,
+    predict: Predict,
+    spec: Spec | Manifest,
+    thresholds: Sequence[int],
+    tally: metrics.Tally,
+    area: str,
+    *,
+    tile: bool = False,
 ) -> Comparison:
     """Predicts one labelled frame and adds it to the tally.
 
@@ -44,16 +52,20 @@ def compare(
         thresholds: grey level per class.
         tally: collects.
         area: "frame", or "fov" for inside the field of view only.
+        tile: sliding window instead of one fit, see :mod:`edgeseg.tiles`.
 
     Raises:
         DataError: the pair is not what it should be, or has no field of view.
     """
     frame, truth = read_pair(pair)
-    box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
-    placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
-    probability = fit.back(
-        predict(fit.fit(frame, placement, spec.frame.fit.pad_value)), placement, spec.output.upsample
-    )
+    probability: NDArray[Any]
+    if tile:
+        probability = tiled(frame, predict, spec.frame)
+    else:
+        box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
+        placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
+        fitted = steps.network_input(frame, placement, spec.frame)
+        probability = fit.back(predict(fitted), placement, spec.output.upsample)
     predicted = positive(probability, thresholds, spec.output.min_area)
     inside = None
     if area == "fov":
@@ -79,6 +91,7 @@ def evaluate(
     thresholds: Sequence[int],
     *,
     area: str = "frame",
+    tile: bool = False,
     each: Callable[[Comparison], None] | None = None,
 ) -> metrics.Tally:
     """Figures over labelled frames; ``each`` sees every comparison (progress, pictures).
@@ -88,7 +101,7 @@ def evaluate(
     """
     tally = metrics.Tally()
     for pair in pairs:
-        comparison = compare(pair, predict, spec, thresholds, tally, area)
+        comparison = compare(pair, predict, spec, thresholds, tally, area, tile=tile)
         if each is not None:
             each(comparison)
     return tally

@@ -48,13 +48,18 @@ class Folder:
         if len(file) > 128 or not _SAFE.fullmatch(file):
             raise ModelError(f"{self.path}: the file name {file[:60]!r} is not allowed in a bundle")
         handle = self._open(file)
-        with os.fdopen(handle, "rb") as stream:
+        try:
             info = os.fstat(handle)
             if not stat.S_ISREG(info.st_mode):
                 raise ModelError(f"{self.path / file}: is no regular file")
             if info.st_size > limit:
                 raise ModelError(f"{self.path / file}: is {info.st_size} bytes, more than the {limit} expected")
-            return stream.read(limit + 1)
+            with open(handle, "rb", closefd=False) as stream:
+                return stream.read(limit + 1)
+        except OSError as error:
+            raise ModelError(f"{self.path / file}: cannot be read ({error.strerror})") from error
+        finally:
+            os.close(handle)
 
     def _open(self, file: str) -> int:
         """Each part of the path without following symlinks."""

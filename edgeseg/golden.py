@@ -19,6 +19,7 @@ from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.errors import GateError
+from edgeseg.steps import network_input
 
 Image = NDArray[np.uint8]
 HEIGHT, WIDTH = 360, 480
@@ -79,7 +80,7 @@ def _close_up(image: Image, factor: int) -> Image:
 
 def _fitted(source: str, frame: Image, spec: mf.Frame) -> GoldenFrame:
     box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-    return GoldenFrame("", source, frame, fit.fit(frame, fit.place(HEIGHT, WIDTH, spec, box), spec.fit.pad_value))
+    return GoldenFrame("", source, frame, network_input(frame, fit.place(HEIGHT, WIDTH, spec, box), spec))
 
 
 def telling(output: Image) -> float:

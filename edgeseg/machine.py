@@ -21,6 +21,11 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
+def cpus() -> int:
+    """CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 def describe(threads: int = 0) -> str:
     """Such as "x86_64 AVX512-VNNI BF16, 2 threads"."""
     flags = cpu_flags()
@@ -28,5 +33,4 @@ def describe(threads: int = 0) -> str:
     features = [name for flag, name in names if flag in flags] or [
         name for name in ("avx2", "asimddp") if name in flags
     ]
-    cpus = threads or len(os.sched_getaffinity(0))
-    return f"{' '.join([platform.machine(), *features])}, {cpus} threads"
+    return f"{' '.join([platform.machine(), *features])}, {threads or cpus()} threads"

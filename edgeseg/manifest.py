@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -319,7 +319,7 @@ class Document(Part):
     sha256: Hash
 
 
-def check_classes(classes: list[Class]) -> None:
+def check_classes(classes: Sequence[Class]) -> None:
     """A background without and at least one class with a threshold, each by its own name.
 
     Raises:
@@ -333,7 +333,7 @@ def check_classes(classes: list[Class]) -> None:
         raise ValueError("classes: two have the same name")
 
 
-def check_spec(classes: list[Class], frame: Frame, output: Output) -> None:
+def check_spec(classes: Sequence[Class], frame: Frame, output: Output) -> None:
     """What every model must hold to, a bare graph included.
 
     Raises:

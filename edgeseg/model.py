@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg import fit
+from edgeseg import fit, steps
 from edgeseg.errors import BackendError, InputError, ModelError
+from edgeseg.fit import Box, Placement
 from edgeseg.postprocess import Object, mask_of, objects_of, threshold_level
+from edgeseg.tiles import tiled
 
 if TYPE_CHECKING:
     from edgeseg.backends.base import Engine, EngineInfo
     from edgeseg.bundle import Source
-    from edgeseg.fit import Placement
     from edgeseg.stream.summary import Summary
 
 Image = NDArray[np.uint8]
@@ -86,6 +87,7 @@ class Model:
         self.thresholds = [one.threshold or 128 for one in self.spec.classes[1:]]
         if threshold is not None:
             self.thresholds = [threshold_level(threshold)] * len(self.thresholds)
+        self.tile = False  # sliding window over the whole frame, for stills: see edgeseg.tiles
         self._shape = (output.channels, output.height, output.width)
         self._placements: dict[tuple[int, int, fit.Box | None], fit.Placement] = {}
 
@@ -100,7 +102,7 @@ class Model:
 
     def fit(self, frame: Image, placement: fit.Placement) -> Image:
         """Frame → network input, uint8 [h, w, 3]."""
-        return fit.fit(frame, placement, self.spec.frame.fit.pad_value)
+        return steps.network_input(frame, placement, self.spec.frame)
 
     def run(self, fitted: Image) -> Image:
         """Network input uint8 [h, w, 3] → probability uint8 [K−1, h, w].
@@ -127,6 +129,11 @@ class Model:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
             raise InputError(f"a frame must be uint8 BGR [H, W, 3], not {frame.dtype} {list(frame.shape)}")
         start = time.perf_counter()
+        if self.tile:
+            probability = tiled(frame, self.run, self.spec.frame)
+            size = Box(0, 0, frame.shape[1], frame.shape[0])
+            whole = Placement(frame.shape[:2], size, size, frame.shape[:2])
+            return Result(probability, whole, {"fit": 0.0, "infer": (time.perf_counter() - start) * 1e3}, self)
         placement = placement or self.place(frame)
         fitted = self.fit(frame, placement)
         middle = time.perf_counter()

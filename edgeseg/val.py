@@ -80,6 +80,7 @@ def validate(
     threads: int = 0,
     threshold: float | None = None,
     area: str = "frame",
+    tile: bool = False,
     worst: int = 0,
     quiet: bool = False,
 ) -> Report:
@@ -111,7 +112,7 @@ def validate(
                 if len(kept) > worst:
                     heapq.heappop(kept)
 
-        tally = evaluate(pairs, predictor.predict, source.spec, thresholds, area=area, each=each)
+        tally = evaluate(pairs, predictor.predict, source.spec, thresholds, area=area, tile=tile, each=each)
         frames = " + ".join(f"{one.dataset.name} {one.split}" for one in selections)
         ordered = [comparison for _, _, comparison in sorted(kept, key=lambda item: (-item[0], item[1]))]
         return Report(source.name, predictor.engine, predictor.auc_from, frames, thresholds, area, tally, ordered)

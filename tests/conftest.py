@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import edgeseg  # noqa: F401 - before any test imports OpenCV, as in every command
+
 ROOT = Path(__file__).parents[1]
 
 

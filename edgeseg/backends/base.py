@@ -27,7 +27,7 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """A loaded engine; used by one thread at a time."""
+    """A loaded engine; used by one thread at a time, or by ``EngineOptions.streams`` of them."""
 
     shape: tuple[int, int, int, int]
     """Of the input: batch, height, width, 3."""
@@ -49,9 +49,15 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """``threads`` 0 is all CPUs; ``optimise`` False gives a graph's plain meaning (the parity gate's reference)."""
+    """How an engine is loaded.
+
+    ``threads`` 0 is all CPUs; ``streams`` is how many threads may call :meth:`Engine.run` at once, each with its
+    share of the threads (1 for latency, more for throughput); ``optimise`` False gives a graph's plain meaning
+    (the parity gate's reference).
+    """
 
     precision: str = "fp32"
     threads: int = 0
+    streams: int = 1
     device: int = 0
     optimise: bool = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeseg.errors import BackendError
+from edgeseg.machine import cpus
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,13 @@ def version() -> str:
     return str(onnxruntime.__version__)
 
 
+def threads_per_stream(options: EngineOptions) -> int:
+    """Threads of one call; 0 lets the runtime take all."""
+    if options.streams == 1:
+        return options.threads
+    return max(1, (options.threads or cpus()) // options.streams)
+
+
 class OnnxRuntimeEngine:
     """A graph in ONNX Runtime."""
 
@@ -34,7 +42,7 @@ class OnnxRuntimeEngine:
         import onnxruntime as ort
 
         settings = ort.SessionOptions()
-        settings.intra_op_num_threads = options.threads
+        settings.intra_op_num_threads = threads_per_stream(options)
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 4
         if not options.optimise:
@@ -51,6 +59,8 @@ class OnnxRuntimeEngine:
         self._name = entry.name
 
     def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self._session is None:
+            raise BackendError("onnxruntime failed: the engine is closed")
         try:
             out: NDArray[np.uint8] = self._session.run(["probability"], {self._name: frames})[0]
         except Exception as error:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeseg.commands import options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgeseg.model import Model
 
 
 def command(
@@ -25,6 +30,7 @@ def command(
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,
     threads: options.Threads = 0,
+    tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large pictures.")] = False,
     video_size: Annotated[str | None, typer.Option("--video-size", metavar="WxH", help="Asked of a camera.")] = None,
     framerate: Annotated[float | None, typer.Option("--framerate", min=0.1, help="Asked of a camera.")] = None,
     json_to: options.Json = None,
@@ -34,19 +40,50 @@ def command(
     from edgeseg import console
     from edgeseg.bundle import open_model
     from edgeseg.errors import InputError
+    from edgeseg.machine import cpus
     from edgeseg.stream.infer import Outputs, infer
+    from edgeseg.stream.sources import kind_of
     from edgeseg.stream.sources.base import SourceOptions
+    from edgeseg.volume import is_series
 
     screen = console.console(json_to, quiet=quiet)
     source_options = SourceOptions(options.parse_size(video_size, "--video-size") if video_size else None, framerate)
-    loaded = open_model(model).load(backend.value, precision.value, device=device, threads=threads, threshold=threshold)
+    # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
+    streams = 1 if kind_of(stream).live else threads or cpus()
+    loaded = open_model(model).load(
+        backend.value, precision.value, device=device, threads=threads, streams=streams, threshold=threshold
+    )
     with loaded:
         screen.print(f"engine: {loaded.engine}")
+        if is_series(Path(stream)):
+            console.write_json(_series(loaded, Path(stream), out, screen), json_to)
+            return
         outputs = Outputs(out, masks, events, show)
-        summary, written = infer(loaded, stream, outputs, source_options, frames=frames, quiet=quiet)
+        summary, written = infer(
+            loaded, stream, outputs, source_options, frames=frames, tile=tile, streams=streams, quiet=quiet
+        )
     screen.print(summary.table())
     for path in written:
         screen.print(f"written: {path}")
     console.write_json(summary.json(), json_to)
     if summary.warning:
         raise InputError(f"{summary.warning}; what could be decoded was segmented")
+
+
+def _series(model: Model, folder: Path, out: Path | None, screen: Console) -> dict[str, object]:
+    """A DICOM series: slice by slice, with the mask and its surface as files."""
+    from edgeseg import console
+    from edgeseg.atomic import check_writable
+    from edgeseg.errors import UsageError
+
+    if out is None:
+        raise UsageError(f"{folder} is a DICOM series; say with --out where mask and surface go")
+    console.require("cta", "pydicom", "nibabel", "skimage", "trimesh", "pyvista")
+    from edgeseg.volume.segment import infer_series
+
+    check_writable(out)
+    mask = infer_series(model, folder, out)
+    written = sorted(str(file) for file in out.iterdir() if file.stem in ("mask.nii", "surface"))
+    for path in written:
+        screen.print(f"written: {path}")
+    return {"slices": len(mask), "voxels": int(mask.sum()), "files": written}

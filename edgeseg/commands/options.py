@@ -42,6 +42,9 @@ Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 i
 ImageSize = Annotated[str | None, typer.Option("--imgsz", metavar="HxW", help="Network input, height x width.")]
 
 
+LARGEST = 16384
+
+
 def parse_size(text: str, option: str = "--imgsz") -> tuple[int, int]:
     """Two positive numbers joined by x.
 
@@ -49,6 +52,9 @@ def parse_size(text: str, option: str = "--imgsz") -> tuple[int, int]:
         UsageError: anything else.
     """
     first, separator, second = text.lower().partition("x")
-    if not (separator and first.isdigit() and second.isdigit() and int(first) and int(second)):
+    good = separator and all(part.isascii() and part.isdecimal() and int(part[:6]) for part in (first, second))
+    if not good:
         raise UsageError(f"{option} {text}: give two numbers joined by x, such as 288x384")
+    if max(int(first[:6]), int(second[:6])) > LARGEST:
+        raise UsageError(f"{option} {text}: more than {LARGEST} pixels a side")
     return int(first), int(second)

@@ -28,6 +28,7 @@ def command(
     threads: options.Threads = 0,
     threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
     area: Annotated[Area, typer.Option("--area", help="Whole frames, or inside the field of view.")] = Area.frame,
+    tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large stills.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for figures.csv and worst.png.")] = None,
     json_to: options.Json = None,
     quiet: options.Quiet = False,
@@ -46,6 +47,7 @@ def command(
         threads=threads,
         threshold=threshold,
         area=area.value,
+        tile=tile,
         worst=12 if out else 0,
         quiet=quiet,
     )

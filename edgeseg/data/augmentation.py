@@ -10,7 +10,6 @@ import numpy as np
 from monai.transforms import (
     Compose,
     MapTransform,
-    RandAdjustContrastd,
     RandAffined,
     RandCoarseDropoutd,
     RandFlipd,
@@ -69,7 +68,7 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
     if settings.colour or settings.gain:
         steps.append(RandColour(settings.gain, settings.colour))
     if settings.gamma:
-        steps.append(RandAdjustContrastd("frame", prob=0.5, gamma=(1 / (1 + settings.gamma), 1 + settings.gamma)))
+        steps.append(RandGamma(settings.gamma))
     if settings.highlights:
         steps.append(RandHighlights(settings.highlights))
     if settings.blur:
@@ -135,6 +134,26 @@ class RandColour(Randomizable, MapTransform):
         saturation = 1 + self.R.uniform(-self.colour, self.colour)
         grey = frame.mean(0, keepdims=True)
         out["frame"] = ((grey + (frame - grey) * saturation) * gains).astype(np.float32)
+        return out
+
+
+class RandGamma(Randomizable, MapTransform):
+    """255·(v/255)^γ half of the time, γ evenly in the logarithm from 1/(1 + ``gamma``) to 1 + ``gamma``.
+
+    MONAI's takes the sample's own minimum and maximum for black and white; on a patch that is
+    another curve than a camera's.
+    """
+
+    def __init__(self, gamma: float) -> None:
+        super().__init__(("frame",))
+        self.gamma = gamma
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        if self.R.uniform() < 0.5:
+            power = np.exp(self.R.uniform(-1, 1) * np.log1p(self.gamma))
+            frame = np.clip(np.asarray(out["frame"], np.float32) / 255, 0, 1)
+            out["frame"] = (255 * frame**power).astype(np.float32)
         return out
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgeseg.errors import DataError
 
 Image = NDArray[np.uint8]
+_PNG_BEGIN, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 
 
@@ -124,7 +125,7 @@ def read_list(file: Path) -> tuple[str, ...]:
         DataError: unreadable, empty, or a stem twice.
     """
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file}: cannot be read as a split list ({error})") from error
     stems = [Path(line).stem if Path(line).suffix.lower() in IMAGE_SUFFIXES else line for line in lines if line]
@@ -188,10 +189,12 @@ def _read(path: Path, flag: int) -> Image:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    # libpng would say on stderr by itself that the end is missing.
+    whole = data.size > 0 and (data[:8].tobytes() != _PNG_BEGIN or data.tobytes().rfind(_PNG_END) > 0)
     try:
-        image = cv2.imdecode(data, flag) if data.size else None
+        image = cv2.imdecode(data, flag) if whole else None
     except cv2.error as error:
-        raise DataError(f"{path}: is no readable image") from error
+        raise DataError(f"{path}: is no readable image (damaged, or more than 64 million pixels)") from error
     if image is None:
         raise DataError(f"{path}: is no readable image (damaged or another format)")
     return np.ascontiguousarray(image, dtype=np.uint8)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseg.data.dataset import Dataset, Pair, find_images, pair_up, read_list
+from edgeseg.data.drive import TERMS, drive, with_fields
 from edgeseg.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -127,19 +128,33 @@ def lung_slices(root: Path) -> Dataset | None:
     return Dataset("lung_ct", root, pair_up(images, masks, groups, root=root), terms, "ct", _lists(root))
 
 
+def drive_copy(root: Path) -> Dataset | None:
+    """DRIVE as ``images/``, ``masks/`` and ``fov/`` with the stems 01 to 40."""
+    if not all((root / part).is_dir() for part in ("images", "masks", "fov")):
+        return None
+    images = find_images(root / "images")
+    if not images or not set(images) <= {f"{number:02d}" for number in range(1, 41)}:
+        return None
+    pairs = pair_up(images, find_images(root / "masks"), root=root)
+    pairs = with_fields(pairs, find_images(root / "fov"), root / "fov")
+    return Dataset("drive", root, pairs, TERMS, "fundus", _lists(root))
+
+
 def folder(root: Path) -> Dataset | None:
     """Anyone's own: ``images/`` + ``masks/`` of equal stems.
 
-    Optional: ``train.txt``, ``val.txt``, ``test.txt`` and ``groups.csv`` (stem,group: who belongs together, such as
-    frames of one patient).
+    Optional: ``train.txt``, ``val.txt``, ``test.txt``, ``groups.csv`` (stem,group: who belongs together, such as
+    frames of one patient) and ``fov/`` (field-of-view masks).
     """
     if not (root / "images").is_dir() or not (root / "masks").is_dir():
         return None
     groups = read_groups(root / "groups.csv") if (root / "groups.csv").is_file() else {}
     pairs: tuple[Pair, ...] = pair_up(find_images(root / "images"), find_images(root / "masks"), groups, root=root)
-    if groups and any(pair.group is None for pair in pairs):
+    if (root / "groups.csv").is_file() and any(pair.group is None for pair in pairs):
         stem = next(pair.stem for pair in pairs if pair.group is None)
         raise DataError(f"{root / 'groups.csv'}: has no group for {stem}; list every stem")
+    if (root / "fov").is_dir():
+        pairs = with_fields(pairs, find_images(root / "fov"), root / "fov")
     name = "".join(c if c.isalnum() else "_" for c in root.resolve().name.lower()) or "folder"
     return Dataset(name, root, pairs, "the owner's", lists=_lists(root))
 
@@ -150,12 +165,25 @@ def read_groups(file: Path) -> dict[str, str]:
     Raises:
         DataError: unreadable or without these columns.
     """
+    wanted = f"{file}: cannot be read; it wants a first line stem,group and a line per image"
     try:
-        with file.open(encoding="utf-8", newline="") as handle:
-            rows = list(csv.DictReader(handle))
-        return {row["stem"]: row["group"] for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
-        raise DataError(f"{file}: cannot be read; it wants a first line stem,group and a line per image") from error
+        with file.open(encoding="utf-8-sig", newline="") as handle:  # Excel begins its files with a byte order mark
+            reader = csv.DictReader(handle)
+            fields = reader.fieldnames or ()
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(wanted) from error
+    if not {"stem", "group"} <= set(fields):
+        raise DataError(wanted)
+    return {row["stem"]: row["group"] for row in rows if row["group"]}
 
 
-LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (cvc_clinicdb, kvasir_seg, isic, lung_slices, folder)
+LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (
+    cvc_clinicdb,
+    kvasir_seg,
+    isic,
+    lung_slices,
+    drive,
+    drive_copy,
+    folder,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from edgeseg import manifest as mf
 from edgeseg.data.dataset import Dataset, Pair, read_list
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.splits import draw, list_sha256
+from edgeseg.data.splits import draw, list_sha256, training_part
 from edgeseg.errors import DataError
 
 NAMES = ("train", "val", "test")
@@ -85,16 +86,13 @@ def _trained_split(dataset: Dataset, name: str, manifest: mf.Manifest | None) ->
 
 def _candidates(dataset: Dataset, seed: int, known: dict[str, mf.SplitUse]) -> Iterator[dict[str, tuple[str, ...]]]:
     """The set's own lists first, then every other list in the folder as training part."""
-    parts = []
-    if "train" in dataset.lists:
-        parts.append((dataset.lists["train"], dataset.lists.get("test", ())))
-    elif "test" in known:
-        kept = set(dataset.lists.get("val", ()))
-        parts.append(draw([pair for pair in dataset.pairs if pair.stem not in kept], known["test"].images, seed))
+    parts = [training_part(dataset, seed)]
+    stems_here = {pair.stem for pair in dataset.pairs}
     for file in sorted(dataset.root.glob("*.txt")):
-        stems = read_list(file)
-        if all(any(pair.stem == stem for pair in dataset.pairs) for stem in stems[:1]):
-            parts.append((stems, ()))
+        with contextlib.suppress(DataError):  # a README.txt is no list
+            listed = read_list(file)
+            if stems_here.issuperset(listed):
+                parts.append((listed, ()))
     for part, test in parts:
         if "val" in dataset.lists:
             yield {"train": tuple(part), "val": dataset.lists["val"], "test": tuple(test)}

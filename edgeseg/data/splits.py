@@ -48,7 +48,7 @@ def resolve(
     Raises:
         DataError: a part is empty, or a stem is in two of them.
     """
-    part, test = _training_part(dataset, seed, train_list)
+    part, test = training_part(dataset, seed, train_list)
     listed = dataset.lists.get("val") if train_list is None else None
     pairs = dataset.subset(part)
     train, val = (part, listed) if listed is not None else draw(pairs, math.ceil(val_fraction * len(pairs)), seed)
@@ -64,7 +64,12 @@ def resolve(
     return splits
 
 
-def _training_part(dataset: Dataset, seed: int, train_list: Path | None) -> tuple[Iterable[str], tuple[str, ...]]:
+def training_part(dataset: Dataset, seed: int, train_list: Path | None = None) -> tuple[Iterable[str], tuple[str, ...]]:
+    """Stems of the training part, validation frames still in it, and of the test part.
+
+    Raises:
+        DataError: ``train_list`` cannot be read.
+    """
     if train_list is not None:
         return read_list(train_list), ()
     if "train" in dataset.lists:

@@ -16,6 +16,7 @@ from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
 from edgeseg.data.dataset import Pair, read_frame
 from edgeseg.errors import GateError
+from edgeseg.steps import network_input
 
 Image = NDArray[np.uint8]
 ENGINES: dict[str, Callable[[bytes, EngineOptions], Engine]] = {
@@ -49,7 +50,7 @@ def fitted(pair: Pair, spec: mf.Frame) -> Image:
     """
     frame = read_frame(pair.image)
     box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-    return fit.fit(frame, fit.place(frame.shape[0], frame.shape[1], spec, box), spec.fit.pad_value)
+    return network_input(frame, fit.place(frame.shape[0], frame.shape[1], spec, box), spec)
 
 
 def agree(graph: bytes, reference: Callable[[Image], NDArray[np.float32]], frames: list[Image]) -> list[Agreement]:

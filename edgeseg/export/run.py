@@ -9,12 +9,12 @@ from pathlib import Path
 import edgeseg
 from edgeseg import atomic, backends, golden
 from edgeseg import manifest as mf
-from edgeseg.bundle import SUFFIX, Source, require_manifest
+from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest
 from edgeseg.calibration import table as tables
 from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.data.select import select
-from edgeseg.errors import DataError, ModelError
+from edgeseg.errors import DataError, ModelError, OutputError
 from edgeseg.export import check, forms, gate, int8
 from edgeseg.export.papers import Paper, document, with_papers
 from edgeseg.export.report import Findings
@@ -83,6 +83,7 @@ def export_run(
     """
     run = require_manifest(source)
     target = out or (source.path / f"{run.name}{SUFFIX}" if source.kind == "run" else source.path)
+    check_place(target)
     atomic.check_writable(target)
     if imgsz is not None:
         run = resized(run, source, imgsz)
@@ -124,10 +125,12 @@ def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[c
             raise ModelError(f"{source.path}: holds no float graph to emit others from; export the run again")
         return Float(source.read(entry.file, entry.sha256, entry.size), entry.opset)
     from edgeseg.export import frame_graph
+    from edgeseg.nets import check_size
     from edgeseg.train.load import RunPredictor, load_run
 
     step("exporting the float graph")
     net = load_run(source)
+    check_size(net.net, run.task.network, run.frame.height, run.frame.width)
     predictor = RunPredictor(net)
     graph = frame_graph.export(net, run, opset=opset)
     step("comparing with the network")
@@ -168,6 +171,24 @@ def resized(run: mf.Manifest, source: Source, imgsz: tuple[int, int]) -> mf.Mani
     return run.model_copy(
         update={"frame": run.frame.model_copy(update=size), "output": run.output.model_copy(update=size)}
     )
+
+
+def check_place(target: Path) -> None:
+    """A bundle may be replaced by a newer one, anything else may not.
+
+    Raises:
+        OutputError: something else is there.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    try:
+        if open_model(target).kind == "bundle":
+            return
+    except ModelError:
+        # A damaged bundle is replaced too: its manifest.sha256 and graphs/ show what it was.
+        if (target / "manifest.sha256").is_file() and (target / "graphs").is_dir():
+            return
+    raise OutputError(f"{target} exists and is no bundle; choose another --out or remove it first")
 
 
 def phantom_frames(run: mf.Manifest, number: int = 8) -> list[check.Image]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import UsageError
+from edgeseg.nets.dnlnet import DNLNet
 from edgeseg.nets.npnet import NPNet
 
 if TYPE_CHECKING:
@@ -14,7 +15,20 @@ if TYPE_CHECKING:
 
 NETS: dict[str, Callable[..., nn.Module]] = {
     "npnet": NPNet,
+    "dnlnet": DNLNet,
 }
+
+
+def check_size(net: nn.Module, name: str, height: int, width: int) -> None:
+    """Whether a network takes frames of ``height`` × ``width``.
+
+    Raises:
+        UsageError: a side is no multiple of what it shrinks by; with the size to take instead.
+    """
+    step = int(getattr(net, "stride", 1))
+    if height % step or width % step:
+        better = f"{-(-height // step) * step}x{-(-width // step) * step}"
+        raise UsageError(f"--imgsz {height}x{width}: {name} needs multiples of {step}; take {better}")
 
 
 def build(name: str, out_channels: int = 1, options: Mapping[str, object] | None = None) -> nn.Module:
@@ -32,5 +46,5 @@ def build(name: str, out_channels: int = 1, options: Mapping[str, object] | None
         raise UsageError(f"no network named {name!r}; there are {', '.join(sorted(NETS))}")
     try:
         return NETS[name](out_channels=out_channels, **(options or {}))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"network {name}: {error}; see `edgeseg nets {name}`") from error

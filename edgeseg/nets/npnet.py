@@ -7,45 +7,17 @@ is the one that widens by stage and fits the usual count of batch norm (2 per el
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgeseg.nets.blocks import ChannelAttention, ConvBlock
+
 Attention = Literal["channel", "se", "none"]
 WIDTHS = (32, 64, 128)
 DILATIONS = (1, 5, 15, 20)
-
-
-class ConvBlock(nn.Sequential):
-    """Convolution without bias, batch norm, ReLU; [B, i, H, W] → [B, o, H/stride, W/stride]."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
-        padding = dilation * (kernel // 2)
-        super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-        )
-
-
-class ChannelAttention(nn.Module):
-    """x · sigmoid(W2 relu(W1 GAP(x))): one weight per channel from the whole image.
-
-    ``reduction`` 2 and no biases is the paper's module; 16 with biases is plain squeeze and
-    excitation (Hu et al., CVPR 2018), its Table 2's comparison.
-    """
-
-    def __init__(self, channels: int, reduction: int = 2, *, bias: bool = False) -> None:
-        super().__init__()
-        hidden = max(1, channels // reduction)
-        self.squeeze = nn.Conv2d(channels, hidden, 1, bias=bias)
-        self.excite = nn.Conv2d(hidden, channels, 1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        weights = F.adaptive_avg_pool2d(x, 1)
-        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(weights))))
 
 
 class FeatureEnhancement(nn.Module):
@@ -77,12 +49,17 @@ class NPNet(nn.Module):
         attention: "channel" (the paper's), "se" or "none" (its Table 2).
 
     Shapes: float [B, in_channels, H, W] with H and W multiples of 8 → float [B, out_channels, H, W].
+
+    Raises:
+        ValueError: no such attention.
     """
 
     stride = 8
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, attention: Attention = "channel") -> None:
         super().__init__()
+        if attention not in get_args(Attention):
+            raise ValueError(f"attention is {attention!r}, not one of {', '.join(get_args(Attention))}")
         stages: list[nn.Module] = []
         channels = in_channels
         for width in WIDTHS:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg import console
-from edgeseg.atomic import check_writable
+from edgeseg.atomic import check_writable, writer_lock
+from edgeseg.errors import OutputError, UsageError
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
 from edgeseg.stream.sinks.events import EventsFile
 from edgeseg.stream.sinks.masks import MaskFolder
 from edgeseg.stream.sinks.video import SUFFIXES, StillSink, VideoSink
 from edgeseg.stream.sources import open_source
+from edgeseg.stream.sources.stills import find
 
 if TYPE_CHECKING:
     from edgeseg.model import Model, Result
     from edgeseg.stream.sinks.base import Sink
     from edgeseg.stream.sources.base import FrameSource, SourceOptions
     from edgeseg.stream.summary import Summary
+
+
+# Not written: mp4 plays everywhere, mkv survives a kill; a folder would hardly be called so.
+OTHER_VIDEOS = (".avi", ".mov", ".webm", ".m4v", ".ts", ".mpg", ".wmv", ".gif")
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,33 @@ class Outputs:
     events: Path | None = None
     show: bool = False
 
+    def paths(self) -> list[Path]:
+        """Those that were given."""
+        return [path for path in (self.out, self.masks, self.events) if path is not None]
+
+
+@dataclass(frozen=True)
+class Places:
+    """The files and folders that will be written."""
+
+    video: Path | None
+    stills: Path | None
+    masks: Path | None
+    events: Path | None
+
+    @classmethod
+    def of(cls, outputs: Outputs, *, stills: bool) -> Places:
+        """``--out`` as a folder gets a video, or for ``stills`` pictures, with masks and events."""
+        out = outputs.out
+        if out is None or out.suffix.lower() in SUFFIXES:
+            return cls(out, None, outputs.masks, outputs.events)
+        video, overlay = (None, out / "overlay") if stills else (out / "overlay.mp4", None)
+        return cls(video, overlay, outputs.masks or out / "masks", outputs.events or out / "events.jsonl")
+
+    def written(self) -> list[Path]:
+        """Those that there are."""
+        return [path for path in (self.video, self.stills, self.masks, self.events) if path is not None]
+
 
 def infer(
     model: Model,
@@ -39,6 +73,8 @@ def infer(
     options: SourceOptions,
     *,
     frames: int | None = None,
+    tile: bool = False,
+    streams: int = 1,
     quiet: bool = False,
 ) -> tuple[Summary, list[Path]]:
     """Runs a model over SOURCE into the outputs; the summary and what was written.
@@ -46,51 +82,94 @@ def infer(
     Raises:
         EdgesegError: source, engine or output, each with its sentence; finished outputs stay usable.
     """
-    paths = [path for path in (outputs.out, outputs.masks, outputs.events) if path is not None]
-    for path in paths:
-        check_writable(path)
+    check_places(outputs)
     source = open_source(stream, options)
+    places = Places.of(outputs, stills=source.stills)
     try:
-        sinks, written = make_sinks(model, source, outputs)
+        check_apart(stream, source, places)
     except BaseException:
         source.close()
         raise
-    known = [number for number in (source.length, frames) if number is not None]
-    total = min(known) if known else None
-    with console.progress(quiet=quiet) as bar:
-        task = bar.add_task("infer", total=total, note="")
+    if tile and not source.stills:
+        source.close()
+        raise UsageError(f"--tile is for pictures; {stream} is a stream")
+    model.tile = tile
+    with contextlib.ExitStack() as locks:
+        try:
+            for path in sorted({path.absolute() for path in outputs.paths()}):
+                locks.enter_context(writer_lock(path))
+            sinks = make_sinks(model, source, places, show=outputs.show)
+        except BaseException:
+            source.close()
+            raise
+        known = [number for number in (source.length, frames) if number is not None]
+        total = min(known) if known else None
+        with console.progress(quiet=quiet) as bar:
+            task = bar.add_task("infer", total=total, note="")
 
-        def on_result(_: Result) -> None:
-            speed = bar.tasks[task].speed
-            bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
+            def on_result(_: Result) -> None:
+                speed = bar.tasks[task].speed
+                bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
 
-        summary = run(model, source, sinks, on_result=on_result if not bar.disable else None, frames=frames)
-    return summary, written
+            told = None if bar.disable else on_result
+            summary = run(model, source, sinks, on_result=told, frames=frames, streams=streams)
+    return summary, places.written()
 
 
-def make_sinks(model: Model, source: FrameSource, outputs: Outputs) -> tuple[list[Sink], list[Path]]:
-    """Sinks for what was asked, and the paths they write."""
+def check_places(outputs: Outputs) -> None:
+    """Says before any work what cannot be written.
+
+    Raises:
+        UsageError: a video of a kind that is not written.
+        OutputError: a file stands where a folder should be, the other way round, or the disk refuses.
+    """
+    out = outputs.out
+    if out is not None and out.suffix.lower() in OTHER_VIDEOS:
+        raise UsageError(f"--out {out}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
+    for path in outputs.paths():
+        is_file = path == outputs.events or (path == out and path.suffix.lower() in SUFFIXES)
+        if is_file and path.is_dir():
+            raise OutputError(f"{path} is a folder, not a file; choose another name")
+        if not is_file and path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file, not a folder; choose another name")
+        check_writable(path)
+
+
+def check_apart(stream: str, source: FrameSource, places: Places) -> None:
+    """Nothing that is read is written over, and no two outputs share a file.
+
+    Raises:
+        UsageError: the source would be replaced, or pictures land among those that are read.
+    """
+    written = [path.resolve() for path in places.written()]
+    if len(set(written)) != len(written):
+        raise UsageError("two outputs have the same path; give each its own")
+    read = {file.resolve() for file in find(stream)} if source.stills else {Path(stream).resolve()}
+    read |= {file.parent for file in read} if source.stills else set()
+    for path in written:
+        if path in read:
+            raise UsageError(f"{path} is what --stream reads; write somewhere else")
+
+
+def make_sinks(model: Model, source: FrameSource, places: Places, *, show: bool) -> list[Sink]:
+    """Sinks for what was asked; those made are closed if a later one cannot be."""
     overlay = Overlay(model.spec.classes)
-    masks, events, video, stills = outputs.masks, outputs.events, None, None
-    if outputs.out is not None and outputs.out.suffix.lower() in SUFFIXES:
-        video = outputs.out
-    elif outputs.out is not None:
-        masks, events = masks or outputs.out / "masks", events or outputs.out / "events.jsonl"
-        if source.stills:
-            stills = outputs.out / "overlay"
-        else:
-            video = outputs.out / "overlay.mp4"
     sinks: list[Sink] = []
-    if outputs.show:
-        from edgeseg.stream.sinks.window import Window
+    try:
+        if show:
+            from edgeseg.stream.sinks.window import Window
 
-        sinks.append(Window(overlay))
-    if video is not None:
-        sinks.append(VideoSink(video, overlay, source.framerate))
-    if stills is not None:
-        sinks.append(StillSink(stills, overlay))
-    if masks is not None:
-        sinks.append(MaskFolder(masks, len(model.class_names)))
-    if events is not None:
-        sinks.append(EventsFile(events, source.name))
-    return sinks, [path for path in (video, stills, masks, events) if path is not None]
+            sinks.append(Window(overlay))
+        if places.video is not None:
+            sinks.append(VideoSink(places.video, overlay, source.framerate))
+        if places.stills is not None:
+            sinks.append(StillSink(places.stills, overlay))
+        if places.masks is not None:
+            sinks.append(MaskFolder(places.masks, len(model.class_names)))
+        if places.events is not None:
+            sinks.append(EventsFile(places.events, source.name))
+    except BaseException:
+        for sink in sinks:
+            sink.close()
+        raise
+    return sinks

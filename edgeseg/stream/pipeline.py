@@ -1,6 +1,6 @@
 """Source → model → sinks, with decode, inference and encoding side by side.
 
-One thread decodes, the calling thread runs the model, one thread writes. Recorded sources give every
+One thread decodes, as many as the model has streams run it, one writes. Recorded sources give every
 frame, in order: short queues make a fast stage wait for a slow one.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -143,6 +145,7 @@ def run(
     *,
     on_result: Callable[[Result], None] | None = None,
     frames: int | None = None,
+    streams: int = 1,
 ) -> Summary:
     """Segments a whole source.
 
@@ -152,6 +155,7 @@ def run(
         sinks: closed at the end, also after an error or Ctrl-C.
         on_result: called in the calling thread with every frame and its result.
         frames: stop after so many.
+        streams: frames in flight in the model at once; what it was loaded with.
 
     Returns:
         The summary; ``warning`` says what was wrong with the source though frames came.
@@ -164,27 +168,47 @@ def run(
     opened = open_source(source) if isinstance(source, str) else source
     summary = Summary(opened.name, str(model.engine))
     placement: Placement | None = None
+    flying: deque[tuple[StreamFrame, Future[Result]]] = deque()
     summary.begin()
     try:
-        with _Writer(sinks, summary) as writer, _Decoder(opened, frames) as decoder:
+        with (
+            _Writer(sinks, summary) as writer,
+            ThreadPoolExecutor(streams, "edgeseg infer") as pool,
+            _Decoder(opened, frames) as decoder,
+        ):
             while not isinstance(frame := decoder.queue.get(), _End):
                 # On video the content is found once and held until the size changes, so that masks do not jump.
                 if placement is None or opened.stills or placement.frame != frame.image.shape[:2]:
                     placement = model.place(frame.image)
-                result = model(frame.image, placement)
-                result.sequence, result.source_time = frame.sequence, frame.source_time
-                result.received = frame.received
-                summary.frames += 1
-                summary.states[result.state] += 1
-                summary.add("decode", frame.decode_ms)
-                for stage, milliseconds in result.latency_ms.items():
-                    summary.add(stage, milliseconds)
-                writer.put(frame, result)
-                if on_result is not None:
-                    on_result(result)
+                flying.append((frame, pool.submit(model, frame.image, placement)))
+                if len(flying) > streams:
+                    _deliver(*flying.popleft(), summary, writer, on_result)
+            while flying:
+                _deliver(*flying.popleft(), summary, writer, on_result)
             if frame.error is not None:
                 raise frame.error
     finally:
         summary.end()
     summary.warning = opened.warning
     return summary
+
+
+def _deliver(
+    frame: StreamFrame,
+    future: Future[Result],
+    summary: Summary,
+    writer: _Writer,
+    on_result: Callable[[Result], None] | None,
+) -> None:
+    """Waits for the oldest frame's result, counts it and hands it on: the order of the source is kept."""
+    result = future.result()
+    result.sequence, result.source_time = frame.sequence, frame.source_time
+    result.received = frame.received
+    summary.frames += 1
+    summary.states[result.state] += 1
+    summary.add("decode", frame.decode_ms)
+    for stage, milliseconds in result.latency_ms.items():
+        summary.add(stage, milliseconds)
+    writer.put(frame, result)
+    if on_result is not None:
+        on_result(result)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,15 @@ from edgeseg.errors import InputError, ModelError
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint file through a temporary name, an fsync and a rename."""
+    """Lightning's checkpoint file through a temporary name, an fsync and a rename; read with suspicion.
+
+    Args:
+        check: is given the identity of the training that a checkpoint is of, before anything is loaded into a network.
+    """
+
+    def __init__(self, check: Callable[[dict[str, str]], None]) -> None:
+        super().__init__()
+        self._check = check
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         with atomic_path(Path(path)) as temporary:
@@ -44,6 +52,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if type(error).__name__ != "UnpicklingError":
                 raise
             raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error
+        try:
+            identity = out["callbacks"]["Recorder"]["identity"]
+        except (KeyError, TypeError, IndexError) as error:
+            raise InputError(f"{path}: is no checkpoint of edgeseg's; remove it to start again") from error
+        self._check(identity)
         return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from monai.data import CacheDataset, set_track_meta
 from monai.transforms import Compose, Transform
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from edgeseg import fit
+from edgeseg import fit, steps
 from edgeseg.data import augmentation
+from edgeseg.data import patches as patching
 from edgeseg.data.dataset import Pair, read_pair
+from edgeseg.errors import EdgesegError
 
 if TYPE_CHECKING:
     from edgeseg.manifest import Frame
@@ -42,7 +44,7 @@ def fit_pair(
     """Fits frame and mask alike; the mask's edge is cut at one half."""
     box = fit.content_box(image, frame.fit.content_level) if frame.fit.region == "content" else None
     placement = fit.place(image.shape[0], image.shape[1], frame, box)
-    fitted = fit.fit(image, placement, frame.fit.pad_value)
+    fitted = steps.network_input(image, placement, frame)
     return fitted, (fit.fit(mask * np.uint8(255), placement, 0) > 127).astype(np.uint8)
 
 
@@ -54,19 +56,39 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], frame: Frame, settings: Augmentation | None = None, seed: int = 0
+        self,
+        pairs: Sequence[Pair],
+        frame: Frame,
+        settings: Augmentation | None = None,
+        seed: int = 0,
+        *,
+        patch: int = 0,
+        patches: int = 1,
     ) -> None:
         show = sys.stderr.isatty()
-        self.cache = CacheDataset(list(pairs), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
+        try:
+            self.cache = CacheDataset(list(pairs), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
+        except RuntimeError as error:
+            if isinstance(error.__cause__, EdgesegError):  # MONAI wraps what its transforms raise
+                raise error.__cause__ from None
+            raise
         self.names = [pair.stem for pair in pairs]
         self.seed, self.epoch = seed, 0
-        self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
+        self.patch, self.patches, self.settings, self.level = patch, patches, settings, frame.fit.content_level
+        if settings and patch:  # the geometry is then the patch's
+            still = {"flip": False, "rotate": 0.0, "stretch": 0.0, "shift": 0.0, "zoom_in": 0.0, "zoom_out": 0.0}
+            self.transform = augmentation.build(settings.model_copy(update=still), patch, patch)
+        else:
+            self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.names) * self.patches
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        frame, mask = self.cache[index]
+        frame, mask = self.cache[index // self.patches]
+        if self.patch and self.settings:
+            rng = np.random.default_rng((self.seed, self.epoch, index, self.patch))
+            frame, mask = patching.draw(frame, mask, self.patch, self.settings, self.level, rng)
         if self.transform.transforms:
             frame, mask = self._augment(frame, mask, index)
         return torch.from_numpy(frame), torch.from_numpy(mask)
@@ -82,7 +104,26 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
     def loader(self, batch: int, epoch: int, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
         """The batches of an epoch, in an order drawn from (seed, epoch) alone."""
         self.epoch = epoch
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        order = EpochOrder(len(self), self.seed * 1_000_003 + epoch, shuffle=shuffle)
         # Augmentation runs beside the training step; without it a second process would only cost.
-        workers = 1 if self.transform.transforms else 0
-        return DataLoader(self, batch, shuffle=shuffle, generator=generator, num_workers=workers, drop_last=shuffle)
+        workers = 1 if self.transform.transforms or self.patch else 0
+        return DataLoader(self, batch, sampler=order, num_workers=workers, drop_last=shuffle)
+
+
+class EpochOrder(Sampler[int]):
+    """The order of an epoch, the same each time it is asked for.
+
+    Lightning begins some epochs twice, which would draw a second order from a generator, but not after a resume.
+    """
+
+    def __init__(self, length: int, seed: int, *, shuffle: bool) -> None:
+        self._length, self._seed, self._shuffle = length, seed, shuffle
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[int]:
+        if not self._shuffle:
+            return iter(range(self._length))
+        generator = torch.Generator().manual_seed(self._seed)
+        return iter(torch.randperm(self._length, generator=generator).tolist())

@@ -5,12 +5,24 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgeseg.errors import InputError, UsageError
-from edgeseg.manifest import Class, Fit, Name, Pixels, Terms, Use, first_error
+from edgeseg.manifest import (
+    Class,
+    Fit,
+    Fraction,
+    Name,
+    Pixels,
+    Step,
+    Terms,
+    Use,
+    Window,
+    check_classes,
+    first_error,
+)
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -18,7 +30,47 @@ FOLDER = Path(__file__).parent / "recipes"
 class Part(BaseModel):
     """Unknown keys are refused: a misspelt setting must not be ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class OwnFit(Fit):
+    """The manifest's, but an unknown key is refused; so for the next five."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OwnClass(Class):
+    """See :class:`OwnFit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OwnStep(Step):
+    """See :class:`OwnFit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OwnWindow(Window):
+    """See :class:`OwnFit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OwnTerms(Terms):
+    """See :class:`OwnFit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OwnUse(Use):
+    """See :class:`OwnFit`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0)]
 
 
 class Network(Part):
@@ -29,66 +81,82 @@ class Network(Part):
 
 
 class Input(Part):
-    """Network input and its normalisation, B, G, R of values 0 to 1."""
+    """Network input and its normalisation, B, G, R of values 0 to 1; host ``steps`` and CT ``window``, if any."""
 
     height: Pixels
     width: Pixels
-    fit: Fit
+    fit: OwnFit
     mean: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.5, 0.5, 0.5]
-    std: Annotated[list[float], Field(min_length=3, max_length=3)] = [0.25, 0.25, 0.25]
+    std: Annotated[list[Positive], Field(min_length=3, max_length=3)] = [0.25, 0.25, 0.25]
+    steps: list[OwnStep] = []
+    window: OwnWindow | None = None
 
 
 class Optimise(Part):
-    """``keep``: "last" epoch, or the "best" mean Dice on the validation frames."""
+    """How the weights are found.
+
+    ``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``: how the classes'
+    thresholds are found on them, see :mod:`edgeseg.train.operating`. ``patch``: side of the squares that are
+    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch.
+    """
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
     optimizer: Literal["adam", "adamw"] = "adam"
-    lr: float
-    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.999]
-    weight_decay: float = 0.0
+    lr: Positive
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = [0.9, 0.999]
+    weight_decay: Share = 0.0
     schedule: Literal["constant", "poly", "cosine"] = "constant"
-    warmup_steps: int = 0
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
     loss: Literal["ce", "dice_ce", "dice_focal"] = "ce"
-    positive_weight: float = 1.0
+    positive_weight: Positive = 1.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     keep: Literal["last", "best"] = "best"
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    threshold_rule: Literal["fixed", "max dice", "sensitive"] = "fixed"
+    patch: Annotated[int, Field(ge=0)] = 0
+    patches: Annotated[int, Field(ge=1)] = 1
 
 
 class Augmentation(Part):
     """Each 0 is off. Angles in degrees, the others as shares; see :mod:`edgeseg.data.augmentation`."""
 
     flip: bool = False
-    rotate: float = 0.0
-    zoom_out: float = 0.0
-    zoom_in: float = 0.0
-    stretch: float = 0.0
-    shift: float = 0.0
-    gain: float = 0.0
-    colour: float = 0.0
-    gamma: float = 0.0
-    blur: float = 0.0
-    noise: float = 0.0
-    border: float = 0.0
-    highlights: float = 0.0
-    cutout: float = 0.0
-    negative: float = 0.0
+    rotate: Share = 0.0
+    zoom_out: Share = 0.0
+    zoom_in: Share = 0.0
+    stretch: Share = 0.0
+    shift: Share = 0.0
+    gain: Share = 0.0
+    colour: Share = 0.0
+    gamma: Share = 0.0
+    blur: Share = 0.0
+    noise: Share = 0.0
+    border: Share = 0.0
+    highlights: Share = 0.0
+    cutout: Share = 0.0
+    negative: Share = 0.0
 
 
 class Recipe(Part):
-    """One training, whole."""
+    """One training, whole. ``min_area``: components under this share of their class's pixels (voxels) are dropped."""
 
     name: Name
     description: str
     modality: Literal["colonoscopy", "dermoscopy", "fundus", "ct", "other"]
     network: Network
-    classes: list[Class]
+    classes: list[OwnClass]
     input: Input
+    min_area: Fraction = 0.0
     train: Optimise
     augmentation: Augmentation = Augmentation()
-    terms: Terms
-    use: Use
+    terms: OwnTerms
+    use: OwnUse
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check_classes(self.classes)
+        return self
 
 
 def names() -> list[str]:
@@ -104,7 +172,7 @@ def load(name: str) -> tuple[Recipe, str]:
         InputError: the file is no recipe.
     """
     file = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
-    if not file.is_file():
+    if not file.is_file() or not (name.endswith(".toml") or name in names()):
         raise UsageError(f"no recipe {name!r}; shipped are {', '.join(names())}, or give the path of a .toml file")
     data = file.read_bytes()
     try:

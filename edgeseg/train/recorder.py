@@ -75,13 +75,20 @@ class Recorder(Callback):
             "weights": self.weights,
         }
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def check(self, identity: dict[str, str]) -> None:
+        """Whether a checkpoint of ``identity`` can be gone on with.
+
+        Raises:
+            UsageError: it is of a training with other settings.
+        """
         for key, value in self.identity.items():
-            if state_dict["identity"].get(key) != value:
-                was = state_dict["identity"].get(key)
+            if identity.get(key) != value:
+                was = identity.get(key)
                 raise UsageError(
                     f"{self.folder}: cannot resume, its {key} was {was} and is now {value}; "
                     "give the same command as before, or another --out"
                 )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.epoch = state_dict["rows"], state_dict["epoch"]
         self.best, self.weights = state_dict["best"], state_dict["weights"]

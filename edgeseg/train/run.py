@@ -22,9 +22,9 @@ from edgeseg import atomic
 from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.splits import Splits, list_sha256, resolve
-from edgeseg.errors import UsageError
+from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
-from edgeseg.nets import build
+from edgeseg.nets import build, check_size
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.frames import Frames
@@ -51,23 +51,34 @@ def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: 
 
     Raises:
         DataError: any of them is not what it should be.
+        UsageError: two have the same name.
     """
     out = []
     for root in data:
         dataset = open_dataset(root)
         splits = resolve(dataset, seed, train_list=split, val_fraction=val_fraction)
         out.append(Source(dataset, splits, dataset.listing_sha256()))
+    names = [source.dataset.name for source in out]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"two data sets are named {twice}; rename one of their folders, or give --data once")
     return out
 
 
 def frame_of(recipe: Recipe) -> Frame:
     """The recipe's input as the manifest says it."""
-    return Frame(height=recipe.input.height, width=recipe.input.width, fit=recipe.input.fit)
+    given = recipe.input
+    return Frame(height=given.height, width=given.width, fit=given.fit, steps=[*given.steps], window=given.window)
 
 
 def make_net(recipe: Recipe) -> FrameNet:
-    """The recipe's network with fresh weights, channels last (faster on CPUs and tensor cores)."""
+    """The recipe's network with fresh weights, channels last (faster on CPUs and tensor cores).
+
+    Raises:
+        UsageError: no such network, or an input size it cannot take.
+    """
     net = build(recipe.network.name, len(recipe.classes) - 1, recipe.network.options)
+    check_size(net, recipe.network.name, recipe.input.height, recipe.input.width)
     frame_net = FrameNet(net, recipe.input.mean, recipe.input.std)
     return frame_net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -107,23 +118,38 @@ def train(
         DataError: wrong data.
         OutputError: the disk.
     """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file, not a folder; choose another --out")
     if out.exists() and not resume and any(out.iterdir()):
         raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
-    atomic.check_writable(out / "manifest.json")
+    lightning.seed_everything(seed, verbose=False)
+    net = make_net(recipe)
+    if start_from is not None:
+        load_weights(net, start_from, "--from")
+    atomic.check_writable(out)
     with atomic.writer_lock(out), _quiet():
+        atomic.sweep(out)
         sources = open_sources(data, seed, split, recipe.train.val_fraction)
-        _write_splits(out, sources)
-        lightning.seed_everything(seed, verbose=False)
-        net = make_net(recipe)
-        if start_from is not None:
-            load_weights(net, start_from, "--from")
         frame = frame_of(recipe)
-        train_set = Frames([pair for s in sources for pair in s.pairs("train")], frame, recipe.augmentation, seed)
+        train_set = Frames(
+            [pair for s in sources for pair in s.pairs("train")],
+            frame,
+            recipe.augmentation,
+            seed,
+            patch=recipe.train.patch,
+            patches=recipe.train.patches,
+        )
         val_set = Frames([pair for s in sources for pair in s.pairs("val")], frame)
+        if len(train_set) < recipe.train.batch:
+            raise DataError(
+                f"{len(train_set)} training frames are fewer than a batch of {recipe.train.batch}; add some"
+            )
+        _write_splits(out, sources)
         recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
         _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
         net.load_state_dict(recorder.weights)
-        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set)
+        parent = None if start_from is None else sha256(start_from)
+        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent)
     return out
 
 
@@ -157,7 +183,7 @@ def _fit(
         max_epochs=settings.epochs,
         callbacks=callbacks,
         logger=TensorBoardLogger(out, name="tensorboard", version=""),
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(recorder.check)],
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
         enable_progress_bar=show,

@@ -14,6 +14,7 @@ from edgeseg.atomic import atomic_write
 from edgeseg.nets.count import cost
 from edgeseg.train import pictures
 from edgeseg.train.checkpoint import weights_bytes
+from edgeseg.train.operating import operating_points
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -36,13 +37,16 @@ def write_run(
     sources: list[Source],
     train_set: Frames,
     val_set: Frames,
+    parent_sha256: str | None = None,
 ) -> None:
     """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
     weights = weights_bytes(net, recipe.network.options)
     atomic_write(out / "weights.safetensors", weights)
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
-    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights)
+    classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
+    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256)
+    manifest = manifest.model_copy(update={"classes": classes, "operating_points": points})
     write_manifest(out, manifest)
 
 
@@ -63,6 +67,7 @@ def run_manifest(
     sources: list[Source],
     train_set: Frames,
     weights: bytes,
+    parent_sha256: str | None = None,
 ) -> mf.Manifest:
     """What the run says about itself; `export` copies it unchanged into bundles."""
     from edgeseg.train.run import frame_of, versions
@@ -79,6 +84,7 @@ def run_manifest(
         commit=commit,
         dirty=dirty,
         weights_sha256=mf.sha256(weights),
+        parent_sha256=parent_sha256,
         parameters=counted.parameters,
         gmac=round(counted.gmac, 6),
         versions=[mf.Version(name=name, version=version) for name, version in versions().items()],
@@ -91,9 +97,9 @@ def run_manifest(
         created=mf.now(),
         writer=f"edgeseg {edgeseg.__version__}",
         task=mf.Task(kind="segmentation", modality=recipe.modality, network=recipe.network.name),
-        classes=recipe.classes,
+        classes=list(recipe.classes),
         frame=frame_of(recipe),
-        output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width),
+        output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width, min_area=recipe.min_area),
         training=training,
         input_statistics=input_statistics(train_set),
         terms=recipe.terms,
@@ -128,21 +134,22 @@ def _splits(source: Source) -> list[mf.SplitUse]:
 
 def input_statistics(frames: Frames) -> mf.InputStatistics:
     """Grey levels of the fitted training frames, unaugmented, for drift."""
-    means, deviations = np.zeros((len(frames), 3)), np.zeros((len(frames), 3))
+    number = len(frames.names)
+    means, deviations = np.zeros((number, 3)), np.zeros((number, 3))
     histogram = np.zeros(16)
-    for index in range(len(frames)):
+    for index in range(number):
         frame, _ = frames.cache[index]
         means[index], deviations[index] = frame.mean((0, 1)), frame.std((0, 1))
         grey = frame.astype(np.uint16).sum(2) // 3
         histogram += np.bincount((grey // 16).ravel(), minlength=16) / grey.size
     return mf.InputStatistics(
         split="train",
-        frames=len(frames),
+        frames=number,
         mean=_rounded(means.mean(0)),
         mean_sd=_rounded(means.std(0)),
         std=_rounded(deviations.mean(0)),
         std_sd=_rounded(deviations.std(0)),
-        histogram=_rounded(histogram / len(frames), 6),
+        histogram=_rounded(histogram / number, 6),
         psi_warn=PSI_WARN,
     )
 

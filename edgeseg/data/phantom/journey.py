@@ -84,7 +84,7 @@ class Journey:
         share = progress - number
 
         cx, cy = (float(c) for c in self.tunnel.centre(np.array(z, np.float32)))
-        polyps, weight, target = [], 0.0, np.zeros(3)
+        polyps, weight, target, aside = [], 0.0, np.zeros(3), np.zeros(2)
         for station in (number, number + 1):
             for place, polyp in enumerate(self.station(station)):
                 ahead = station * SPACING - z
@@ -94,8 +94,12 @@ class Journey:
                     if place == 0 and station == number:
                         weight = self.interest * float(np.interp(share, [0.05, 0.25, 0.52, 0.64], [0, 1, 1, 0]))
                         target = polyp.base + 0.2 * polyp.axes[2]
+                        # Whoever looks at a polyp keeps away from it.
+                        aside = polyp.axes[2][:2] * float(np.interp(share, [0.2, 0.4, 0.7, 0.85], [0, 1, 1, 0]))
         eye = np.array([cx, cy, z])
-        eye[:2] += self.stray * np.array([self.shift[0](index), self.shift[1](index)])
+        off = self.stray * np.array([self.shift[0](index), self.shift[1](index)]) + 0.2 * aside
+        # Folds reach in to 0.45 radii at most: the camera stays clear of them.
+        eye[:2] += off * min(1.0, 0.36 / float(np.linalg.norm(off) + 1e-9))
         ahead_z = np.array(z + 1.6, np.float32)
         far = np.array([*(float(c) for c in self.tunnel.centre(ahead_z)), float(ahead_z)])
         forward = _unit(far - eye)

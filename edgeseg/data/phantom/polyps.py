@@ -13,6 +13,9 @@ import numpy as np
 from edgeseg.data.phantom.clip import Floats
 from edgeseg.data.phantom.tunnel import Tunnel
 
+# How far a polyp may rise from the wall.
+_HIGHEST = 0.6
+
 
 @dataclass(frozen=True)
 class Polyp:
@@ -133,11 +136,16 @@ def build_polyp(rng: np.random.Generator, tunnel: Tunnel, z: float, theta: float
             [ball * 0.5, ball * 0.5, ball * 1.3],
             [ball, ball * oval, ball * rng.uniform(0.8, 1.0)],
         ]
+    # The camera needs room to pass.
+    top = max(c[2] + r[2] for c, r in zip(centres, radii, strict=True))
+    fit = min(1.0, _HIGHEST / top)
+    centres, radii = ([[fit * v for v in lobe] for lobe in lobes] for lobes in (centres, radii))
+    size *= fit
     reach = max(float(np.linalg.norm(c)) + max(r) for c, r in zip(centres, radii, strict=True))
     # Redder or paler than the mucosa around it.
     tone = rng.random()
-    red = rng.uniform(0.25, 0.5) if tone < 0.9 else rng.uniform(0.05, 0.15)
-    light = rng.uniform(0.88, 1.08) if tone < 0.9 else rng.uniform(1.1, 1.25)
+    red = rng.uniform(0.25, 0.5) if tone < 0.94 else rng.uniform(0.05, 0.15)
+    light = rng.uniform(0.88, 1.08) if tone < 0.94 else rng.uniform(1.1, 1.25)
     tint = light * np.array([1 - 0.8 * red, 1 - red, 1 + 0.12 * red])
     return Polyp(
         base=base.astype(np.float32),

@@ -50,14 +50,16 @@ class Lamp:
             gloss=float(rng.uniform(120, 400)),
             shine=float(rng.uniform(1.0, 3.5)),
             rough=float(rng.uniform(0.08, 0.24)),
-            falloff=float(rng.uniform(0.5, 1.0)),
+            falloff=float(rng.uniform(0.6, 1.1)),
             level=float(rng.uniform(0.5, 1.0)),
         )
 
     def exposure(self, light: Floats) -> np.float32:
         """What ``light`` float32 [H, W, 3] is divided by, as the camera's automatic exposure would."""
         sample = light[::8, ::8].mean(axis=2)
-        return np.float32((0.5 * sample.mean() + 0.5 * np.median(sample) + 1e-4) / self.level)
+        usual = (0.5 * sample.mean() + 0.5 * np.median(sample)) / self.level
+        # What is near is protected from burning out, as long as it is more than a few highlights.
+        return np.float32(max(usual, np.quantile(sample, 0.93) / 1.5) + 1e-4)
 
 
 def shade(tunnel: Tunnel, view: View, rays: Floats, lamp: Lamp) -> tuple[Floats, Bytes]:
@@ -138,6 +140,8 @@ def _put_polyp(polyp: Polyp, grown: float, mean: Floats, surface: _Surface, trut
     q = polyp.local(surface.point.reshape(3, -1)[:, near].T)
     own = polyp.distance(q, grown)
     _, share = polyp.blend(own, surface.gap.ravel()[near], grown)
+    # What is clear of the wall and of this polyp belongs to another one.
+    share = share * np.clip((np.float32(polyp.fillet * grown) - own) / np.float32(0.4 * polyp.fillet * grown), 0, 1)
     truth.ravel()[near[share > 0.5]] = 1
     # The foot lies in a little shade.
     shade_there = np.clip(1 - np.abs(own) / np.float32(0.12), 0, 1) * (1 - share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -65,6 +66,8 @@ class EventsFile:
                     self._file.close()
                     self._temporary.replace(self._path)
         finally:
+            with contextlib.suppress(OSError):  # what a full disk did not take is said already
+                self._file.close()
             self._temporary.unlink(missing_ok=True)
 
 

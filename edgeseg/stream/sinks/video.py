@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -43,15 +44,20 @@ class VideoSink:
         self._size: tuple[int, int] | None = None
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if path.suffix == ".mp4" else {}
+            flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if path.suffix.lower() == ".mp4" else {}
+            # Written through a file of ours: FFmpeg's own forgets that its last buffer found the disk full.
+            self._file = self._temporary.open("wb")
+            kind = "matroska" if path.suffix.lower() == ".mkv" else "mp4"
             try:
-                self._container = av.open(str(self._temporary), "w", options=flags)
+                self._container = av.open(self._file, "w", format=kind, options=flags)
             except av.FFmpegError as error:
+                self._file.close()
                 raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
     def _start(self, image: NDArray[np.uint8]) -> None:
         height, width = image.shape[:2]
-        self._size = (width - width % 2, height - height % 2)  # H.264 with 4:2:0 chroma knows no odd sides
+        # H.264 with 4:2:0 chroma knows no odd sides, and no side of nothing.
+        self._size = (max(2, width - width % 2), max(2, height - height % 2))
         self._stream = self._container.add_stream("libx264", rate=self._rate)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
@@ -94,10 +100,14 @@ class VideoSink:
             with disk_errors(self._path):
                 self._container.close()
                 if self._size is not None:
-                    with self._temporary.open("rb+") as handle:
-                        os.fsync(handle.fileno())
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
                     self._temporary.replace(self._path)
         finally:
+            with contextlib.suppress(OSError):  # what a full disk did not take is said already
+                self._container.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
             self._temporary.unlink(missing_ok=True)
 
 

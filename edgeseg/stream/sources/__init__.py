@@ -34,9 +34,12 @@ def _video(text: str, _: SourceOptions) -> FrameSource:
 
 def _is_stills(text: str) -> bool:
     path = Path(text)
-    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
-    return any(sign in text for sign in "*?[") and not path.exists()
+    try:
+        if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+            return True
+        return any(sign in text for sign in "*?[") and not path.exists()
+    except OSError:  # such as a name longer than any file's
+        return False
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ class Kind:
     name: str
     matches: Callable[[str], bool]
     open: Callable[[str, SourceOptions], FrameSource]
+    live: bool = False
 
 
 TABLE: tuple[Kind, ...] = (
-    Kind("camera index", str.isdigit, _camera),
+    Kind("camera index", lambda text: text.isascii() and text.isdecimal(), _camera, live=True),
     Kind("picture, folder or glob", _is_stills, _stills),
     Kind("video file", lambda text: "://" not in text, _video),
 )
@@ -62,8 +66,19 @@ def open_source(text: str, options: SourceOptions | None = None) -> FrameSource:
         InputError: a file that is not what it should be, or a kind nobody knows.
         SourceError: a camera that cannot be opened.
     """
+    return kind_of(text).open(text, options or SourceOptions())
+
+
+def kind_of(text: str) -> Kind:
+    """The row of the table that SOURCE belongs to.
+
+    Raises:
+        InputError: none.
+    """
+    if not text:
+        raise InputError("--stream is empty; give the path of a video, a folder of pictures or a camera index")
     for kind in TABLE:
         if kind.matches(text):
-            return kind.open(text, options or SourceOptions())
+            return kind
     kinds = ", ".join(kind.name for kind in TABLE)
     raise InputError(f"{text.partition('://')[0]}://: no such kind of source; there are: {kinds}")

@@ -12,6 +12,9 @@ from edgeseg.errors import SourceError
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.sources.base import SourceOptions
 
+# OpenCV takes an int, and adds codes of its own above this.
+_MOST = 100
+
 
 class Camera:
     """A camera by index.
@@ -27,6 +30,8 @@ class Camera:
     def __init__(self, index: int, options: SourceOptions) -> None:
         self.name = f"camera {index}"
         self.warning = ""
+        if index >= _MOST:
+            raise SourceError(f"camera {index}: cannot be opened; cameras are numbered 0 to {_MOST - 1}")
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         try:
             self._capture = cv2.VideoCapture(index)

@@ -32,11 +32,14 @@ class Stills:
         self.length: int | None = len(self._files)
 
     def __iter__(self) -> Iterator[StreamFrame]:
+        names = [path.stem for path in self._files]
+        if len(set(names)) != len(names):  # of several folders: what is written must not be overwritten
+            names = [f"{sequence:08d}-{stem}" for sequence, stem in enumerate(names)]
         for sequence, path in enumerate(self._files):
             start = time.perf_counter()
             image = read_frame(path)
             decode = (time.perf_counter() - start) * 1e3
-            yield StreamFrame(image, sequence, float(sequence), time.monotonic(), time.time(), decode, path.stem)
+            yield StreamFrame(image, sequence, float(sequence), time.monotonic(), time.time(), decode, names[sequence])
 
     def close(self) -> None:
         """Nothing is held open between pictures."""
@@ -50,5 +53,14 @@ def find(pattern: str) -> list[Path]:
     elif path.is_file():
         found = [path]
     else:
+        if path.parent.is_dir():  # brackets in the name of a folder that is there are no pattern
+            pattern = f"{glob.escape(str(path.parent))}/{path.name}"
         found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - patterns may be absolute
-    return sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return sorted(
+        file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not _hidden(file)
+    )
+
+
+def _hidden(file: Path) -> bool:
+    """Such as macOS's ``._NAME.png``, which holds no picture."""
+    return file.name.startswith(".")

@@ -27,10 +27,14 @@ class VideoFile:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.warning = ""
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty")
+        try:
+            found, size = path.is_file(), path.stat().st_size if path.exists() else 0
+        except OSError as error:
+            raise InputError(f"{str(path)[:60]}: cannot be opened ({error.strerror})") from error
+        if not found:
+            raise InputError(f"{path}: no such file; give the path of a video, a folder of pictures or a camera index")
+        if size == 0:
+            raise InputError(f"{path}: the file is empty; record or copy it again")
         try:
             self._container = av.open(str(path), timeout=10)
         except (av.FFmpegError, OSError) as error:

@@ -1,0 +1,1 @@
+"""Measurements, each one command that prints its figures: ``python -m benchmarks.NAME``."""

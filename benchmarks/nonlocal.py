@@ -1,0 +1,188 @@
+"""The paper's Table 4: the standard non-local block (NL) against the deformed one (DNL), time and memory against size.
+
+    python benchmarks/nonlocal.py --out benchmarks/results
+
+Forward and backward pass, NL with its N × N map written out (no fused attention). On a CPU batch 1, on a
+GPU the paper's batch 4. "block" is one block of 32 channels at H × W; "network" is DNL-Net (width 16) with
+either block in its three fusions, at an input of H × W, where the largest map is of (H/2 × W/2)². Each time
+is the fastest of several passes after one to warm up: whatever else runs only adds. Memory is the peak over
+the first pass less what stood before: the process's resident set on a CPU, the allocator's on a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgeseg.atomic import atomic_path, atomic_write
+from edgeseg.nets.attention import DNL, NonLocal
+from edgeseg.nets.dnlnet import DNLNet
+
+CHANNELS = 32
+BLOCK_SIDES = {"nl": (32, 48, 64, 96, 128), "dnl": (32, 48, 64, 96, 128, 192, 256, 384, 512)}
+NETWORK_SIDES = {"nl": (64, 96, 128, 192, 256), "dnl": (64, 96, 128, 192, 256, 384, 512)}
+GPU_BLOCK_SIDES = {"nl": (48, 64, 96, 128, 192), "dnl": (48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)}
+# Exponents are fitted from here on: below, starting the operations takes longer than doing them.
+FIT_FROM = 64
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement; ``seconds`` and ``bytes`` of a forward and backward pass."""
+
+    what: str
+    block: str
+    side: int
+    batch: int
+    seconds: float
+    bytes: int
+
+
+def measure(net: nn.Module, channels: int, side: int, batch: int, device: str) -> tuple[float, int]:
+    """Fastest seconds and peak bytes of a training pass."""
+    net = net.to(device).train()
+    x = torch.randn(batch, channels, side, side, device=device, requires_grad=True)
+
+    def once() -> None:
+        net(x).square().mean().backward()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    peak = _peak(once, device)
+    seconds = []
+    begin = time.perf_counter()
+    while len(seconds) < 4 or (time.perf_counter() - begin < 1.5 and len(seconds) < 100):
+        start = time.perf_counter()
+        once()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), peak
+
+
+def _peak(once: Callable[[], None], device: str) -> int:
+    """Bytes that the first pass (which warms up, too) needs on top of what stood before it."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        once()
+        return int(torch.cuda.max_memory_allocated() - before)
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+    before = _resident("VmRSS")
+    once()
+    return max(0, _resident("VmHWM") - before)
+
+
+def _resident(key: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * 1024
+    raise KeyError(key)
+
+
+def exponent(points: list[Point], key: str) -> float:
+    """Slope of log(time or memory) over log(H·W)."""
+    chosen = [p for p in points if p.side >= FIT_FROM]
+    x = np.log([p.side**2 for p in chosen])
+    return float(np.polyfit(x, np.log([getattr(p, key) for p in chosen]), 1)[0])
+
+
+def run(device: str) -> list[Point]:
+    """All points that fit."""
+    batch = 4 if device == "cuda" else 1
+    points = []
+    for block, sides in (GPU_BLOCK_SIDES if device == "cuda" else BLOCK_SIDES).items():
+        for side in sides:
+            torch.manual_seed(0)
+            net = NonLocal(CHANNELS) if block == "nl" else DNL(CHANNELS)
+            points.append(Point("block", block, side, batch, *measure(net, CHANNELS, side, batch, device)))
+            _say(points[-1])
+    for block, sides in NETWORK_SIDES.items():
+        for side in sides:
+            torch.manual_seed(0)
+            whole = DNLNet(attention="nl" if block == "nl" else "dnl")
+            points.append(Point("network", block, side, batch, *measure(whole, 3, side, batch, device)))
+            _say(points[-1])
+    return points
+
+
+def _say(point: Point) -> None:
+    print(
+        f"{point.what:8} {point.block:4} {point.side:4}x{point.side:<4} batch {point.batch}: "
+        f"{point.seconds * 1e3:9.2f} ms {point.bytes / 2**20:9.1f} MiB",
+        flush=True,
+    )
+
+
+def summary(points: list[Point]) -> dict[str, float]:
+    """Exponents, and NL over DNL at the largest size that both have."""
+    out = {}
+    for what in ("block", "network"):
+        of = {block: [p for p in points if p.what == what and p.block == block] for block in ("nl", "dnl")}
+        for block, chosen in of.items():
+            out[f"{what} {block} time exponent"] = exponent(chosen, "seconds")
+            out[f"{what} {block} memory exponent"] = exponent(chosen, "bytes")
+        side = max(p.side for p in of["nl"])
+        nl, dnl = (next(p for p in of[block] if p.side == side) for block in ("nl", "dnl"))
+        out[f"{what} NL/DNL time at {side}"] = nl.seconds / dnl.seconds
+        out[f"{what} NL/DNL memory at {side}"] = nl.bytes / max(1, dnl.bytes)
+    for side in (192, 512, 1024):
+        out[f"one NL map at {side}, computed GB per image"] = side**4 * 4 / 1e9
+    return {name: round(value, 3) for name, value in out.items()}
+
+
+def plot(points: list[Point], file: Path) -> None:
+    """Time and memory over H·W, doubly logarithmic."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for axis, key, unit in ((axes[0], "seconds", "seconds, forward + backward"), (axes[1], "bytes", "peak bytes")):
+        for what, mark in (("block", "-o"), ("network", "--s")):
+            for block, colour in (("nl", "tab:red"), ("dnl", "tab:blue")):
+                chosen = [p for p in points if p.what == what and p.block == block]
+                label = f"{block.upper()} {what}, exponent {exponent(chosen, key):.2f}"
+                axis.plot(
+                    [p.side**2 for p in chosen], [getattr(p, key) for p in chosen], mark, color=colour, label=label
+                )
+        axis.set(xscale="log", yscale="log", xlabel="H·W, pixels", ylabel=unit)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    with atomic_path(file) as temporary:
+        figure.savefig(temporary, dpi=110)
+
+
+def main() -> None:
+    """Prints all points and the exponents; writes them as JSON and as a plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    points = run(args.device)
+    figures = summary(points)
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+    machine = (
+        torch.cuda.get_device_name()
+        if args.device == "cuda"
+        else f"{platform.machine()}, {torch.get_num_threads()} threads"
+    )
+    row = {"machine": machine, "torch": torch.__version__, "channels": CHANNELS, "summary": figures}
+    text = json.dumps(row | {"points": [asdict(p) for p in points]}, indent=1)
+    atomic_write(args.out / f"nonlocal-{args.device}.json", text + "\n")
+    plot(points, args.out / f"nonlocal-{args.device}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""DRIVE (Staal et al. 2004), fundus photographs with vessels: as downloaded, or as ``images/``, ``masks/``, ``fov/``.
+
+The second observer's masks of the test half are not read: figures are against the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edgeseg.data.dataset import Dataset, Pair, find_images, pair_up
+from edgeseg.errors import DataError
+
+TERMS = "research and educational use; no commercial use known to be granted; cite Staal 2004"
+
+
+def drive(root: Path) -> Dataset | None:
+    """The official download: ``training/`` and ``test/``, each ``images/*.tif``, ``1st_manual/*.gif``, ``mask/*.gif``.
+
+    A ``test/`` without ``1st_manual/`` (as the challenge site hands it out) is left out: it can be
+    inferred on, not measured.
+
+    Raises:
+        DataError: a manual mask or a field of view is missing.
+    """
+    if not (root / "training" / "images").is_dir() or not (root / "training" / "1st_manual").is_dir():
+        return None
+    pairs: list[Pair] = []
+    lists: dict[str, tuple[str, ...]] = {}
+    for folder, split in (("training", "train"), ("test", "test")):
+        if (root / folder / "1st_manual").is_dir():
+            part = _half(root, folder)
+            lists[split] = tuple(pair.stem for pair in part)
+            pairs += part
+    return Dataset("drive", root, tuple(sorted(pairs, key=lambda pair: pair.stem)), TERMS, "fundus", lists)
+
+
+def _half(root: Path, folder: str) -> tuple[Pair, ...]:
+    """``training`` or ``test``: 21_training.tif, 21_manual1.gif and 21_training_mask.gif are one pair, "21"."""
+    images, masks, fields = (
+        {stem.split("_")[0]: file for stem, file in find_images(root / folder / part).items()}
+        for part in ("images", "1st_manual", "mask")
+    )
+    return with_fields(pair_up(images, masks, root=root / folder), fields, root / folder / "mask")
+
+
+def with_fields(pairs: tuple[Pair, ...], fields: dict[str, Path], folder: Path) -> tuple[Pair, ...]:
+    """Adds each pair's field-of-view mask.
+
+    Raises:
+        DataError: a pair has none; either all have one or none has.
+    """
+    missing = [pair.stem for pair in pairs if pair.stem not in fields]
+    if missing:
+        raise DataError(f"{folder}: no field-of-view mask for {missing[0]}; add it or remove the folder")
+    return tuple(replace(pair, fov=fields[pair.stem]) for pair in pairs)

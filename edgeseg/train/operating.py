@@ -1,0 +1,97 @@
+"""Where to cut the probability: measured on the validation frames, never on test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeseg import manifest as mf
+
+if TYPE_CHECKING:
+    from edgeseg.nets.frame import FrameNet
+    from edgeseg.train.frames import Frames
+    from edgeseg.train.recipe import Recipe
+
+Histograms = NDArray[np.int64]
+REPORTED = (32, 64, 96, 128, 160, 192, 224)
+# "sensitive" gives up this much Dice at most: under the spread between two trainings.
+DICE_MARGIN = 0.005
+ECE_BINS = 15
+
+
+def histograms(net: FrameNet, frames: Frames, classes: int) -> Histograms:
+    """Pixels of all frames by class, truth (0 other, 1 the class) and uint8 probability: int64 [classes, 2, 256]."""
+    out = np.zeros((classes, 2, 256), np.int64)
+    net.eval()
+    with torch.no_grad():
+        for frame, truth in (frames[index] for index in range(len(frames))):
+            probability = net(frame[None])[0].numpy()
+            for index in range(classes):
+                for is_target in (0, 1):
+                    values = probability[index][(truth.numpy() == index + 1) == bool(is_target)]
+                    out[index, is_target] += np.bincount(values, minlength=256)
+    return out
+
+
+def curve(histogram: Histograms) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Sensitivity, precision and Dice at every threshold 0 to 255 (value ≥ threshold), from one class's [2, 256]."""
+    false, true = (np.cumsum(row[::-1])[::-1].astype(np.float64) for row in histogram)
+    targets = max(1.0, float(histogram[1].sum()))
+    return true / targets, true / np.maximum(true + false, 1.0), 2 * true / np.maximum(true + false + targets, 1.0)
+
+
+def choose(histogram: Histograms, rule: str) -> int:
+    """Threshold 1 to 255 by "max dice", or by "sensitive": the lowest whose Dice is within 0.005 of the best."""
+    dice = curve(histogram)[2][1:]
+    if rule == "sensitive":
+        return int(np.flatnonzero(dice >= dice.max() - DICE_MARGIN)[0]) + 1
+    return int(np.argmax(dice)) + 1
+
+
+def calibration_error(histogram: Histograms) -> float:
+    """Expected calibration error: mean distance of probability and frequency over 15 equal bins, weighted by pixels."""
+    bins = np.arange(256) * ECE_BINS // 256
+    total, hits = histogram.sum(0), histogram[1]
+    error = 0.0
+    for index in range(ECE_BINS):
+        here = bins == index
+        pixels = int(total[here].sum())
+        if pixels:
+            confidence = float((total[here] * np.arange(256)[here]).sum()) / 255 / pixels
+            error += pixels * abs(confidence - float(hits[here].sum()) / pixels)
+    return error / max(1, int(total.sum()))
+
+
+def operating_points(
+    net: FrameNet, frames: Frames, recipe: Recipe, data: str
+) -> tuple[list[mf.Class], list[mf.OperatingPoint]]:
+    """The recipe's classes with their thresholds, and how these were found.
+
+    With ``threshold_rule`` "fixed" the recipe's own thresholds stay.
+    """
+    rule = recipe.train.threshold_rule
+    classes: list[mf.Class] = [recipe.classes[0]]
+    points: list[mf.OperatingPoint] = []
+    for one, histogram in zip(recipe.classes[1:], histograms(net, frames, len(recipe.classes) - 1), strict=True):
+        chosen = (one.threshold or 128) if rule == "fixed" else choose(histogram, rule)
+        classes.append(one.model_copy(update={"threshold": chosen}))
+        levels = sorted({*REPORTED, chosen})
+        sensitivity, precision, _ = curve(histogram)
+        points.append(
+            mf.OperatingPoint.model_validate(
+                {
+                    "class": one.name,
+                    "rule": rule,
+                    "data": data,
+                    "split": "val",
+                    "ece": round(calibration_error(histogram), 4),
+                    "thresholds": levels,
+                    "sensitivity": [round(float(sensitivity[level]), 4) for level in levels],
+                    "precision": [round(float(precision[level]), 4) for level in levels],
+                }
+            )
+        )
+    return classes, points

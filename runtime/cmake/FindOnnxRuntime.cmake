@@ -1,0 +1,12 @@
+# ONNX Runtime's C++ SDK: its own CMake package, or ONNXRUNTIME_ROOT (include/, lib/) as its release archives are laid out.
+find_package(onnxruntime QUIET CONFIG)
+add_library(edgeseg_onnxruntime INTERFACE)
+if(onnxruntime_FOUND)
+  target_link_libraries(edgeseg_onnxruntime INTERFACE onnxruntime::onnxruntime)
+else()
+  set(ONNXRUNTIME_ROOT "" CACHE PATH "Folder of ONNX Runtime's include/ and lib/")
+  find_path(ONNXRUNTIME_INCLUDE onnxruntime_cxx_api.h HINTS ${ONNXRUNTIME_ROOT}/include PATH_SUFFIXES onnxruntime REQUIRED)
+  find_library(ONNXRUNTIME_LIBRARY NAMES onnxruntime HINTS ${ONNXRUNTIME_ROOT}/lib REQUIRED)
+  target_include_directories(edgeseg_onnxruntime SYSTEM INTERFACE ${ONNXRUNTIME_INCLUDE})
+  target_link_libraries(edgeseg_onnxruntime INTERFACE ${ONNXRUNTIME_LIBRARY})
+endif()

@@ -1,0 +1,2 @@
+#define EDGESEG_KERNELS kernels_baseline
+#include "kernels.inc"

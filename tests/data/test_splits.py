@@ -1,0 +1,279 @@
+"""Which frames train, choose and report; and that a model's split is found again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from edgeseg import manifest as mf
+from edgeseg.data.dataset import Dataset, Pair
+from edgeseg.data.select import select
+from edgeseg.data.splits import Splits, draw, list_sha256, resolve
+from edgeseg.errors import DataError
+
+
+def dataset(root: Path, groups: dict[str, str | None], **lists: tuple[str, ...]) -> Dataset:
+    pairs = []
+    for stem, group in groups.items():
+        files = [root / part / f"{stem}.png" for part in ("images", "masks")]
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(stem.encode())
+        pairs.append(Pair(stem, *files, group))
+    return Dataset("set", root, tuple(sorted(pairs, key=lambda p: p.stem)), "none", lists=lists)
+
+
+def singles(number: int) -> dict[str, str | None]:
+    return {f"f{i:03d}": None for i in range(number)}
+
+
+def grouped(sizes: list[int]) -> dict[str, str | None]:
+    return {f"g{g:02d}_{i:02d}": f"g{g:02d}" for g, size in enumerate(sizes) for i in range(size)}
+
+
+def test_everything_is_drawn_where_no_list_says(tmp_path: Path) -> None:
+    splits = resolve(dataset(tmp_path, singles(100)), 0)
+    parts = [splits.train, splits.val, splits.test]
+    assert [len(part) for part in parts] == [72, 8, 20]
+    assert sorted(sum(parts, ())) == list(singles(100))
+    assert all(list(part) == sorted(part) for part in parts)
+
+
+def test_the_same_seed_draws_the_same(tmp_path: Path) -> None:
+    """Also for another order of files, so that no file system decides."""
+    whole = dataset(tmp_path, singles(50))
+    turned = Dataset(whole.name, whole.root, tuple(reversed(whole.pairs)), "none")
+    assert resolve(whole, 3) == resolve(whole, 3) == resolve(turned, 3)
+    assert resolve(whole, 3) != resolve(whole, 4)
+
+
+def test_draw_is_pinned() -> None:
+    """Released models find their splits by drawing again: this must never change."""
+    pairs = [Pair(f"{i:02d}", Path(), Path(), f"s{i // 4}" if i < 24 else None) for i in range(40)]
+    rest, taken = draw(pairs, 10, 0)
+    assert taken == ("08", "09", "10", "11", "16", "17", "18", "19", "28", "34", "37")
+    assert sorted(rest + taken) == [pair.stem for pair in pairs]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_groups_stay_together(tmp_path: Path, seed: int) -> None:
+    splits = resolve(dataset(tmp_path, grouped([7, 3, 12, 1, 9, 5, 5, 8])), seed)
+    parts = [{stem[:3] for stem in part} for part in (splits.train, splits.val, splits.test)]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+    assert all(parts)
+    assert len(splits.test) >= 10
+
+
+def test_a_group_and_a_stem_of_one_name_are_two(tmp_path: Path) -> None:
+    pairs = [Pair("a", Path(), Path(), None), Pair("b", Path(), Path(), "a"), Pair("c", Path(), Path(), "a")]
+    for seed in range(10):
+        _, taken = draw(pairs, 1, seed)
+        assert set(taken) in ({"a"}, {"b", "c"})
+
+
+def test_one_group_always_stays(tmp_path: Path) -> None:
+    rest, taken = draw([Pair(s, Path(), Path(), s[0]) for s in ("a1", "a2", "b1")], 99, 0)
+    assert rest
+    assert taken
+    assert draw([Pair("a", Path(), Path())], 1, 0) == (("a",), ())
+    assert draw([], 1, 0) == ((), ())
+
+
+def test_lists_win(tmp_path: Path) -> None:
+    stems = list(singles(20))
+    listed = dataset(tmp_path, singles(20), train=tuple(stems[:10]), test=tuple(stems[15:]))
+    splits = resolve(listed, 0)
+    assert splits.test == tuple(stems[15:])
+    assert set(splits.train) | set(splits.val) == set(stems[:10])
+    assert len(splits.val) == 1
+    all_three = dataset(tmp_path, singles(20), train=tuple(stems[:10]), val=("f012",), test=("f019",))
+    assert resolve(all_three, 0) == Splits(tuple(stems[:10]), ("f012",), ("f019",))
+
+
+def test_only_a_test_or_only_a_val_list(tmp_path: Path) -> None:
+    stems = list(singles(20))
+    splits = resolve(dataset(tmp_path, singles(20), test=("f000", "f001")), 0)
+    assert splits.test == ("f000", "f001")
+    assert sorted(splits.train + splits.val) == stems[2:]
+    splits = resolve(dataset(tmp_path, singles(20), val=("f000",)), 0)
+    assert splits.val == ("f000",)
+    assert "f000" not in splits.train + splits.test
+    assert len(splits.test) == 4
+
+
+def test_a_given_list_replaces_the_training_part(tmp_path: Path) -> None:
+    stems = list(singles(20))
+    file = tmp_path / "train_seq.txt"
+    file.write_text("\n".join(stems[:8]))
+    whole = dataset(tmp_path, singles(20), train=tuple(stems[8:]), test=tuple(stems[:2]))
+    splits = resolve(whole, 0, train_list=file)
+    assert sorted(splits.train + splits.val) == stems[:8]
+    assert splits.test == ()
+
+
+def test_validation_share(tmp_path: Path) -> None:
+    whole = dataset(tmp_path, singles(40), train=tuple(singles(40)))
+    assert len(resolve(whole, 0, val_fraction=0.25).val) == 10
+    assert len(resolve(whole, 0, val_fraction=0.001).val) == 1
+
+
+def test_wrong_splits(tmp_path: Path) -> None:
+    for lists, said in (
+        ({"train": ("f000", "f001"), "test": ("f001",)}, "f001 is in both the .* and the test split; list it once"),
+        ({"train": ("f000", "f001"), "val": ("f001",)}, "f001 is in both the train and the val split"),
+        ({"train": ("f000", "nope"), "test": ("f001",)}, "lists nope, but there is no such image"),
+        ({"train": ("f000", "f001"), "test": ("nope",)}, "lists nope, but there is no such image"),
+        ({"train": ("f000",), "test": ("f001",)}, "the val split is empty; more frames are needed"),
+        ({"test": tuple(singles(9))}, "the train split is empty"),
+    ):
+        with pytest.raises(DataError, match=said):
+            resolve(dataset(tmp_path, singles(9), **lists), 0)
+    with pytest.raises(DataError, match="val split is empty"):
+        resolve(dataset(tmp_path, grouped([9])), 0)
+    with pytest.raises(DataError, match="empty"):
+        resolve(dataset(tmp_path, singles(1)), 0)
+
+
+def test_list_hash_is_the_contracts() -> None:
+    wanted = hashlib.sha256(b"a\nb\nc\n").hexdigest()
+    assert list_sha256(["c", "a", "b"]) == list_sha256(("a", "b", "c")) == wanted
+
+
+# select(): DATA of the contract against a model.
+
+
+def folder(root: Path, number: int = 30) -> Path:
+    root.mkdir(parents=True)
+    dataset(root, singles(number))
+    return root
+
+
+def model(root: Path, splits: Splits, *, seed: int = 0, listing: str | None = None) -> mf.Manifest:
+    from edgeseg.data.layouts import open_dataset
+
+    example = mf.parse((Path(__file__).parent / "contract_manifest.json").read_bytes())
+    opened = open_dataset(root)
+    uses = [
+        mf.SplitUse(
+            data=opened.name,
+            split=name,
+            images=len(splits.of(name)),
+            list_sha256=list_sha256(splits.of(name)),
+        )
+        for name in ("train", "val", "test")
+        if splits.of(name)
+    ]
+    data = mf.DataUse(name=opened.name, listing_sha256=listing or opened.listing_sha256(), terms="none")
+    training = example.training.model_copy(update={"seed": seed, "data": [data], "splits": uses})
+    return example.model_copy(update={"training": training})
+
+
+def stems_of(root: Path, split: str | None, manifest: mf.Manifest | None, default: str = "test") -> tuple[str, ...]:
+    (selection,) = select([root], split, default, manifest)
+    return tuple(pair.stem for pair in selection.pairs)
+
+
+def open_and_resolve(root: Path, seed: int = 0, train_list: Path | None = None) -> Splits:
+    from edgeseg.data.layouts import open_dataset
+
+    return resolve(open_dataset(root), seed, train_list=train_list)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_drawn_splits_are_drawn_again(tmp_path: Path, seed: int) -> None:
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root, seed)
+    manifest = model(root, splits, seed=seed)
+    for name in ("train", "val", "test"):
+        assert stems_of(root, name, manifest) == splits.of(name)
+    assert stems_of(root, None, manifest, "val") == splits.val
+
+
+@pytest.mark.parametrize("lists", [("train",), ("test",), ("train", "test"), ("train", "val", "test"), ("val",)])
+def test_splits_of_every_mix_of_lists_are_found_again(tmp_path: Path, lists: tuple[str, ...]) -> None:
+    root = folder(tmp_path / "set")
+    stems = list(singles(30))
+    parts = {"train": stems[:20], "val": stems[20:23], "test": stems[23:]}
+    for name in lists:
+        (root / f"{name}.txt").write_text("\n".join(parts[name]))
+    splits = open_and_resolve(root, 5)
+    manifest = model(root, splits, seed=5)
+    for name in ("train", "val", "test"):
+        if splits.of(name):
+            assert stems_of(root, name, manifest) == splits.of(name), name
+
+
+def test_a_model_trained_on_a_list_of_the_folder(tmp_path: Path) -> None:
+    """--split train_seq.txt: its validation frames are found again, the test split is a list's."""
+    root = folder(tmp_path / "set")
+    stems = list(singles(30))
+    (root / "train.txt").write_text("\n".join(stems[:15]))
+    (root / "test.txt").write_text("\n".join(stems[15:]))
+    (root / "train_seq.txt").write_text("\n".join(stems[10:]))
+    (root / "test_seq.txt").write_text("\n".join(stems[:10]))
+    splits = open_and_resolve(root, 0, root / "train_seq.txt")
+    manifest = model(root, splits)
+    assert stems_of(root, "val", manifest) == splits.val
+    assert stems_of(root, "train", manifest) == splits.train
+    assert stems_of(root, str(root / "test_seq.txt"), manifest) == tuple(stems[:10])
+
+
+def test_text_files_that_are_no_lists(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root)
+    manifest = model(root, splits)
+    (root / "README.txt").write_text("f000\n----\nThese frames\n----\n")
+    (root / "notes.txt").write_bytes(b"f000\nElse\xff\n")
+    (root / "empty.txt").write_text("")
+    (root / "some.txt").write_text("f000\nf999\n")
+    for name in ("train", "val", "test"):
+        assert stems_of(root, name, manifest) == splits.of(name)
+
+
+def test_a_split_that_cannot_be_found_again(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root)
+    odd = Splits(splits.train[1:], splits.val, splits.test)
+    with pytest.raises(DataError, match=r"the train split that npnet-polyp was trained with cannot be found again"):
+        stems_of(root, "train", model(root, odd))
+    with pytest.raises(DataError, match="cannot be found again"):
+        stems_of(root, "val", model(root, splits, seed=1))
+
+
+def test_other_frames_than_the_model_saw(tmp_path: Path) -> None:
+    """All pairs where the folder has no lists; its lists where it has some; never a silent guess."""
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root)
+    other = model(root, splits, listing="0" * 64)
+    assert stems_of(root, None, other) == tuple(singles(30))
+    assert stems_of(root, None, None) == tuple(singles(30))
+    for manifest in (other, None):
+        with pytest.raises(DataError, match=r"has no test\.txt and the model was not trained on it; give --split FILE"):
+            stems_of(root, "test", manifest)
+    (root / "test.txt").write_text("f003\n")
+    assert stems_of(root, None, other) == ("f003",)
+    assert stems_of(root, "test", None) == ("f003",)
+    with pytest.raises(DataError, match=r"has no val\.txt"):
+        stems_of(root, None, other, "val")
+
+
+def test_split_files_and_nonsense(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    file = tmp_path / "mine.txt"
+    file.write_text("f002\nf001\n")
+    (selection,) = select([root], str(file), "test", None)
+    assert (selection.split, [p.stem for p in selection.pairs]) == ("mine.txt", ["f002", "f001"])
+    with pytest.raises(DataError, match="--split tests: is neither train, val, test nor a file of stems"):
+        select([root], "tests", "test", None)
+    file.write_text("zzz\n")
+    with pytest.raises(DataError, match="lists zzz"):
+        select([root], str(file), "test", None)
+
+
+def test_several_folders(tmp_path: Path) -> None:
+    roots = [folder(tmp_path / "one", 5), folder(tmp_path / "two", 7)]
+    assert [len(s.pairs) for s in select(roots, None, "test", None)] == [5, 7]

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeseg.train.operating import calibration_error, choose, curve
+
+
+def made(seed: int = 0) -> np.ndarray:
+    """Histograms of 20,000 other pixels about 40 and 4,000 targets about 150."""
+    rng = np.random.default_rng(seed)
+    other = np.clip(rng.normal(40, 25, 20000), 0, 255).astype(int)
+    target = np.clip(rng.normal(150, 40, 4000), 0, 255).astype(int)
+    return np.stack([np.bincount(other, minlength=256), np.bincount(target, minlength=256)])
+
+
+def test_the_curve_is_what_counting_gives() -> None:
+    histogram = made()
+    sensitivity, precision, dice = curve(histogram)
+    true, false = histogram[1][100:].sum(), histogram[0][100:].sum()
+    assert sensitivity[100] == pytest.approx(true / 4000)
+    assert precision[100] == pytest.approx(true / (true + false))
+    assert dice[100] == pytest.approx(2 * true / (true + false + 4000))
+
+
+def test_sensitive_gives_up_little_dice_for_more_sensitivity() -> None:
+    histogram = made()
+    sensitivity, _, dice = curve(histogram)
+    best, low = choose(histogram, "max dice"), choose(histogram, "sensitive")
+    assert dice[best] == dice[1:].max()
+    assert low < best
+    assert sensitivity[low] > sensitivity[best]
+    assert dice[best] - dice[low] <= 0.005 < dice[best] - dice[low - 1]
+
+
+def test_calibration_error_is_zero_where_probability_is_frequency() -> None:
+    total = np.full(256, 25500)
+    hits = total * np.arange(256) // 255
+    assert calibration_error(np.stack([total - hits, hits])) < 1e-4
+    assert calibration_error(np.stack([total, total * 0])) == pytest.approx(0.5, abs=0.01)

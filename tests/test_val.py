@@ -1,0 +1,127 @@
+"""`edgeseg val`: figures, files, thresholds, splits and refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    run = edgeseg_cli("val", tiny_run, "--data", tiny_data, "--json", "-")
+    bundle = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--json", "-")
+    assert run.code == bundle.code == 0
+    assert (run.json["auc_from"], bundle.json["auc_from"]) == ("float", "uint8")
+    assert run.json["n_images"] == bundle.json["n_images"] == 3
+    for kind in ("per_image", "pooled"):
+        # AUC aside: an untrained network says nearly the same everywhere, which uint8 rounds into ties.
+        one, two = ({k: v for k, v in said.json[kind].items() if k != "auc"} for said in (run, bundle))
+        assert one == pytest.approx(two, abs=2e-3)
+    graph = edgeseg_cli("val", tiny_bundle / "graphs" / "float.onnx", "--data", tiny_data, "--json", "-")
+    assert graph.json["pooled"] != {}
+    assert graph.json["n_images"] == 12  # no manifest, no lists: all pairs
+    assert "phantom all" in graph.json["frames"]
+
+
+def test_figures_are_those_of_the_masks(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    """Recomputed from what `infer` writes, with nothing of edgeseg's metrics."""
+    import edgeseg
+
+    said = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--json", "-", "--threshold", 0.4).json
+    dices = []
+    with edgeseg.open(tiny_bundle).load(threshold=0.4) as model:
+        for image in said["images"]:
+            frame = cv2.imread(str(tiny_data / "images" / f"{image['name']}.png"))
+            truth = cv2.imread(str(tiny_data / "masks" / f"{image['name']}.png"), 0) > 0
+            mask = model(frame).mask > 0
+            both = 2 * (mask & truth).sum()
+            dices.append(both / (mask.sum() + truth.sum()) if mask.sum() + truth.sum() else 1.0)
+            assert image["dice"] == pytest.approx(dices[-1])
+    assert said["per_image"]["dice"] == pytest.approx(np.mean(dices))
+    assert said["thresholds"] == [102]
+
+
+def test_files(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    out = tmp_path / "val"
+    done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", out, "--json", tmp_path / "v.json")
+    assert done.code == 0
+    assert "Dice" in done.out
+    assert str(out / "worst.png") in done.out
+    with (out / "figures.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    said = json.loads((tmp_path / "v.json").read_text())
+    assert [row["name"] for row in rows] == [one["name"] for one in said["images"]]
+    for row, one in zip(rows, said["images"], strict=True):
+        assert float(row["dice"]) == pytest.approx(one["dice"], abs=1e-6)
+        assert (row["sensitivity"] == "") == ("sensitivity" not in one)
+    assert cv2.imread(str(out / "worst.png")).shape[1] % 384 == 0
+    assert sorted(file.name for file in out.iterdir()) == ["figures.csv", "worst.png"]
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_splits_of_the_training(tiny_bundle: Path, tiny_data: Path, edgeseg_cli, split: str) -> None:  # noqa: ANN001
+    counts = {"train": 8, "val": 1, "test": 3}
+    done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--split", split, "--json", "-")
+    assert done.json["n_images"] == counts[split]
+
+
+def test_split_file(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    file = tiny_run / "splits" / "phantom.val.txt"
+    done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--split", file, "--json", "-")
+    assert [one["name"] for one in done.json["images"]] == file.read_text().split()
+    assert "is neither train, val, test nor a file" in edgeseg_cli(
+        "val", tiny_bundle, "--data", tiny_data, "--split", "all"
+    ).sentence(3)
+
+
+def test_thresholds_move_the_figures(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    low, high = (
+        edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--threshold", t, "--json", "-").json for t in (0, 1)
+    )
+    assert (low["thresholds"], high["thresholds"]) == ([1], [255])
+    assert low["pooled"]["specificity"] <= high["pooled"]["specificity"]
+    assert low["pooled"]["auc"] == high["pooled"]["auc"]
+
+
+@pytest.fixture
+def data(tiny_data: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_data, tmp_path / "set", ignore=shutil.ignore_patterns("*.mp4")))
+
+
+def test_wrong_data(tiny_bundle: Path, data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    words = ["val", tiny_bundle, "--data", data]
+    assert "has no field-of-view mask; use --area frame" in edgeseg_cli(*words, "--area", "fov").sentence(3)
+    (data / "images" / "0003.png").write_bytes(b"\x89PNG")
+    assert "images/0003.png: is no readable image" in edgeseg_cli(*words).sentence(3)
+    (data / "images" / "0003.png").unlink()
+    assert "no image for mask 0003.png" in edgeseg_cli(*words).sentence(3)
+    (data / "masks" / "0003.png").unlink()
+    cv2.imwrite(str(data / "masks" / "0004.png"), np.zeros((7, 9), np.uint8))
+    assert "images/0004.png is 160x120 but its mask 9x7" in edgeseg_cli(*words).sentence(3)
+    assert "is no folder" in edgeseg_cli("val", tiny_bundle, "--data", data / "none").sentence(3)
+    shutil.rmtree(data)
+    data.mkdir()
+    assert "no known data set layout" in edgeseg_cli(*words).sentence(3)
+
+
+def test_wrong_engines(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    for words in (
+        ["--precision", "int8"],
+        ["--precision", "fp16"],
+        ["--backend", "onnxruntime", "--precision", "bf16"],
+    ):
+        assert "holds no" in edgeseg_cli("val", tiny_bundle, "--data", tiny_data, *words).sentence(3)
+    said = edgeseg_cli("val", tiny_run, "--data", tiny_data, "--backend", "openvino").sentence(2)
+    assert "is a run, which has no engine yet; make one with: edgeseg export" in said
+    assert "no such run" in edgeseg_cli("val", "nothing", "--data", tiny_data).sentence(3)
+
+
+def test_out_that_cannot_be(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    (tmp_path / "file").write_text("x")
+    assert edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", tmp_path / "file").sentence(5)
+    assert (tmp_path / "file").read_text() == "x"

@@ -1,0 +1,74 @@
+"""Losses: against plain arithmetic, both ways of counting classes, and that they pull the right way."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from edgeseg.train import losses
+
+NAMES = ["ce", "dice_ce", "dice_focal"]
+
+
+def scene(classes: int) -> torch.Tensor:
+    truth = torch.zeros(2, 12, 12, dtype=torch.uint8)
+    for index in range(1, classes + 1):
+        truth[:, 2 * index : 2 * index + 2, 3:9] = index
+    return truth
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_cross_entropy_of_one_class(weight: float) -> None:
+    logits, truth = torch.randn(2, 1, 12, 12), scene(1)
+    p = torch.sigmoid(logits[:, 0])
+    wanted = -(weight * truth * p.log() + (1 - truth.float()) * (1 - p).log()).mean()
+    assert losses.build("ce", weight)(logits, truth) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_one_class_and_two_channels_mean_the_same() -> None:
+    """The implicit background logit of 0 is that of activate(): sigmoid and softmax agree."""
+    logits, truth = torch.randn(2, 1, 12, 12), scene(1)
+    both = torch.cat([torch.zeros_like(logits), logits], 1)
+    assert losses.build("ce")(logits, truth) == pytest.approx(float(F.cross_entropy(both, truth.long())), rel=1e-5)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_loss_falls_on_the_way_to_the_truth(name: str, classes: int) -> None:
+    truth = scene(classes)
+    right = torch.full((2, classes, 12, 12), -8.0)
+    for index in range(1, classes + 1):
+        right[:, index - 1][truth == index] = 8.0
+    loss = losses.build(name)
+    values = [float(loss(right * share, truth)) for share in (-1.0, 0.0, 0.3, 1.0)]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.1
+    assert values[0] > 0.5
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_are_finite_at_the_ends(name: str, classes: int) -> None:
+    """Sure and wrong, sure and right, and frames without any target."""
+    for truth in (scene(classes), torch.zeros(2, 12, 12, dtype=torch.uint8)):
+        for value in (-60.0, 0.0, 60.0):
+            logits = torch.full((2, classes, 12, 12), value, requires_grad=True)
+            out = losses.build(name)(logits, truth)
+            out.backward()
+            assert math.isfinite(float(out.detach()))
+            assert logits.grad is not None
+            assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("name", ["ce", "dice_ce"])
+def test_positive_weight_pulls_towards_the_target(name: str) -> None:
+    truth = scene(1)
+    logits = torch.zeros(2, 1, 12, 12, requires_grad=True)
+    pulls = []
+    for weight in (1.0, 5.0):
+        (grad,) = torch.autograd.grad(losses.build(name, weight)(logits, truth), logits)
+        pulls.append(float(-grad[:, 0][truth > 0].mean()))
+    assert pulls[1] > pulls[0] > 0

@@ -1,0 +1,135 @@
+"""Recipes: every shipped one works, and each way to write a wrong one gets its sentence."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgeseg.data import augmentation
+from edgeseg.errors import EdgesegError, InputError, UsageError
+from edgeseg.train import losses
+from edgeseg.train import recipe as recipes
+from edgeseg.train.run import frame_of, make_net
+
+SHIPPED = recipes.names()
+PHANTOM = (recipes.FOLDER / "npnet-phantom.toml").read_text()
+
+
+def test_these_are_shipped() -> None:
+    assert {"npnet-cvc-paper", "npnet-phantom", "npnet-polyp"} <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipe_loads_and_builds(name: str) -> None:
+    recipe, sha256 = recipes.load(name)
+    assert recipe.name == name
+    assert sha256 == hashlib.sha256((recipes.FOLDER / f"{name}.toml").read_bytes()).hexdigest()
+    net = make_net(recipe)
+    frame = frame_of(recipe)
+    with torch.no_grad():
+        out = net.eval()(torch.zeros(1, frame.height, frame.width, 3, dtype=torch.uint8))
+    assert out.shape == (1, len(recipe.classes) - 1, frame.height, frame.width)
+    augmentation.build(recipe.augmentation, frame.height, frame.width)
+    loss = losses.build(recipe.train.loss, recipe.train.positive_weight)
+    assert recipe.description
+    assert recipe.terms.notice
+    truth = torch.zeros(2, 16, 16, dtype=torch.uint8)
+    truth[:, 4:8] = 1
+    assert torch.isfinite(loss(torch.zeros(2, len(recipe.classes) - 1, 16, 16), truth))
+
+
+def test_the_papers_settings_are_the_papers() -> None:
+    recipe, _ = recipes.load("npnet-cvc-paper")
+    t = recipe.train
+    assert (t.epochs, t.batch, t.optimizer, t.lr, t.loss, t.schedule) == (100, 2, "adam", 1e-4, "ce", "constant")
+    assert not any(vars(recipe.augmentation).values())
+    assert (recipe.input.height, recipe.input.width) == (288, 384)
+
+
+def load(tmp_path: Path, text: str | bytes) -> recipes.Recipe:
+    file = tmp_path / "mine.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return recipes.load(str(file))[0]
+
+
+def test_own_recipe(tmp_path: Path) -> None:
+    assert load(tmp_path, PHANTOM).train.epochs == recipes.load("npnet-phantom")[0].train.epochs
+
+
+CLASSES = PHANTOM[PHANTOM.index("[[classes]]") : PHANTOM.index("[input]")]
+WRONG = [
+    ("epochs = 8", "epochs = 0", "train.epochs"),
+    ("epochs = 8", "epochs = 'many'", "train.epochs"),
+    ("epochs = 8", "epoch = 8", "train.epochs: Field required"),
+    ("epochs = 8", "epochs = 8\nepoch = 9", "train.epoch: Extra inputs"),
+    ("batch = 4", "batch = -1", "train.batch"),
+    ("lr = 1e-3", "lr = 0.0", "train.lr"),
+    ("lr = 1e-3", "lr = nan", "train.lr"),
+    ("lr = 1e-3", "lr = inf", "train.lr"),
+    ("weight_decay = 1e-3", "weight_decay = -1e-3", "train.weight_decay"),
+    ("ema = 0.98", "ema = 1.0", "train.ema"),
+    ("ema = 0.98", "betas = [0.9, 1.5]", "train.betas.1"),
+    ("ema = 0.98", "positive_weight = -1.0", "train.positive_weight"),
+    ("warmup_steps = 40", "warmup_steps = -4", "train.warmup_steps"),
+    ('optimizer = "adamw"', 'optimizer = "sgdd"', "train.optimizer"),
+    ("height = 144", "height = 0", "input.height"),
+    ("height = 144", "height = 144.5", "input.height"),
+    ("width = 192", "width = 192\nstd = [0.2, 0.0, 0.2]", "input.std.1"),
+    ("width = 192", "width = 192\nmean = [0.2, 0.2]", "input.mean"),
+    ('mode = "resize"', 'mode = "stretch"', "input.fit.mode"),
+    ('mode = "resize"', 'mode = "resize", pad = 3', "input.fit.pad"),
+    ('color = "#00e5a0"', 'color = "green"', "classes.1.color"),
+    ("threshold = 128", "threshold = 0.5", "classes.1.threshold"),
+    ("threshold = 128", "treshold = 128", "classes.1.treshold"),
+    ("threshold = 128", "", "classes: every class but the background"),
+    ('color = "#000000"', 'color = "#000000"\nthreshold = 1', "classes: every class but the background"),
+    ('name = "polyp"', 'name = "background"', "classes: two have the same name"),
+    (CLASSES, "classes = []\n", "classes|is not TOML"),
+    (CLASSES, '[[classes]]\nname = "background"\ncolor = "#000000"\n', "classes: a background and at least one more"),
+    ("rotate = 30", "rotat = 30", "augmentation.rotat"),
+    ("gain = 0.2", "gain = -0.2", "augmentation.gain"),
+    ("gain = 0.2", "gain = nan", "augmentation.gain"),
+    ("research_only = false", "research_only = false\nlicense = 1", "terms.license"),
+    ('modality = "colonoscopy"', 'modality = "xray"', "modality"),
+    ('name = "npnet-phantom"', 'name = "NPNet Phantom"', "name"),
+    ("[terms]", "[[terms]]", "terms"),
+    ("[train]", "[train", "is not TOML"),
+    ('name = "npnet"', 'name = "npnet"\noptions = { attention = [1] }', "network.options"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WRONG, ids=[f"{n}-{said}" for n, (_, _, said) in enumerate(WRONG)])
+def test_wrong_recipe(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in PHANTOM
+    with pytest.raises(InputError, match=said) as caught:
+        load(tmp_path, PHANTOM.replace(old, new, 1))
+    assert str(caught.value).startswith(f"{tmp_path}/mine.toml: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_not_text(tmp_path: Path) -> None:
+    for content in (b"\xff\xfe", b"\x00\x01\x02"):
+        with pytest.raises(InputError, match=r"mine\.toml: is not TOML"):
+            load(tmp_path, content)
+    with pytest.raises(InputError, match="name: Field required"):
+        load(tmp_path, b"")
+
+
+@pytest.mark.parametrize("name", ["npnet-nope", "none.toml", "", "../recipes/npnet-phantom", "/etc"])
+def test_no_such_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no recipe .*; shipped are .*npnet-phantom.*, or give the path"):
+        recipes.load(name)
+
+
+def test_networks_options_are_checked_when_it_is_built(tmp_path: Path) -> None:
+    for option in ('{ attention = "none" }', '{ attention = "nose" }', "{ depth = 3 }"):
+        recipe = load(tmp_path, PHANTOM.replace('name = "npnet"', f'name = "npnet"\noptions = {option}', 1))
+        if "none" in option:
+            make_net(recipe)
+        else:
+            with pytest.raises(EdgesegError, match="network npnet"):
+                make_net(recipe)

@@ -1,0 +1,342 @@
+"""`edgeseg train`: what it writes, that it resumes to the same figures, and what it refuses before any work."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+
+from edgeseg.bundle import open_model
+from edgeseg.data.splits import list_sha256
+from edgeseg.manifest import sha256
+
+Cli = Callable[..., object]
+QUICK = ["npnet-phantom", "--imgsz", "64x96", "--quiet"]
+
+
+def weights(run: Path) -> dict[str, np.ndarray]:
+    return safetensors.numpy.load((run / "weights.safetensors").read_bytes())
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(str(file) for file in folder.rglob(".*"))
+
+
+@pytest.fixture
+def data(tiny_data: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny data set that a test may change."""
+    return Path(shutil.copytree(tiny_data, tmp_path / "phantom", ignore=shutil.ignore_patterns("*.mp4")))
+
+
+def test_manifest_of_a_run(tiny_run: Path, tiny_data: Path) -> None:
+    manifest = open_model(tiny_run).manifest
+    assert manifest is not None
+    training = manifest.training
+    assert (manifest.kind, manifest.name) == ("run", "tiny-run")
+    assert (training.recipe, training.seed, training.epochs, training.epoch) == ("npnet-phantom", 0, 1, 0)
+    assert training.parameters == 708_896
+    assert training.weights_sha256 == sha256((tiny_run / "weights.safetensors").read_bytes())
+    assert {one.name for one in training.versions} >= {"torch", "lightning", "monai"}
+    assert [one.name for one in training.data] == ["phantom"]
+    splits = {one.split: one for one in training.splits}
+    assert {name: one.images for name, one in splits.items()} == {"train": 8, "val": 1, "test": 3}
+    stems = []
+    for name, one in splits.items():
+        listed = (tiny_run / "splits" / f"phantom.{name}.txt").read_text().split()
+        assert one.list_sha256 == list_sha256(listed)
+        stems += listed
+    assert sorted(stems) == sorted(file.stem for file in (tiny_data / "images").iterdir())
+    statistics = manifest.input_statistics
+    assert statistics is not None
+    assert (statistics.split, statistics.frames) == ("train", 8)
+    assert sum(statistics.histogram) == pytest.approx(1, abs=1e-4)
+    assert manifest.use is not None
+    assert manifest.terms.weights_licence == "Apache-2.0"
+
+
+def test_files_of_a_run(tiny_run: Path) -> None:
+    with (tiny_run / "metrics.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["epoch"] for row in rows] == ["0"]
+    assert all(0 <= float(rows[0][key]) <= 1 for key in ("val_dice", "val_iou"))
+    assert float(rows[0]["train_loss"]) > 0
+    for name in ("curves.png", "predictions.png"):
+        picture = cv2.imread(str(tiny_run / name))
+        assert picture is not None
+        assert picture.std() > 5
+    assert any((tiny_run / "tensorboard").iterdir())
+
+
+def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeseg.train.recorder import Recorder
+
+    def stop(_self: object, trainer: object, _module: object) -> None:
+        if trainer.current_epoch == 1:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recorder, "on_train_epoch_start", stop, raising=False)
+
+
+def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli) -> None:  # noqa: ANN001
+    """The same metrics.csv and the same weights to the bit: order, augmentation, averaging and rates go on."""
+    words = ["train", *QUICK, "--data", tiny_data, "--epochs", 3]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert edgeseg_cli(*words, "--out", whole).code == 0
+    with monkeypatch.context() as patch:
+        stop_after_first_epoch(patch)
+        assert "interrupted" in edgeseg_cli(*words, "--out", broken).sentence(130)
+    assert not (broken / "manifest.json").exists()
+    assert (broken / "metrics.csv").read_text().count("\n") == 2
+    assert "--resume it" in edgeseg_cli("val", broken, "--data", tiny_data).sentence(3)
+    assert edgeseg_cli(*words, "--out", broken, "--resume").code == 0
+    assert (broken / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    one, two = weights(whole), weights(broken)
+    assert one.keys() == two.keys()
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    assert leftovers(tmp_path) == []
+
+    # What is finished stays as it is; a resume with other settings is refused and named.
+    before = (whole / "weights.safetensors").read_bytes()
+    assert edgeseg_cli(*words, "--out", whole, "--resume").code == 0
+    assert (whole / "weights.safetensors").read_bytes() == before
+    resume = ["train", "npnet-phantom", "--quiet", "--resume", "--out", whole, "--data", tiny_data]
+    for change, named in (
+        (["--imgsz", "64x96", "--epochs", 4], "its recipe was"),
+        (["--imgsz", "64x64", "--epochs", 3], "its recipe was"),
+        (["--imgsz", "64x96", "--epochs", 3, "--batch", 2], "its recipe was"),
+        (["--imgsz", "64x96", "--epochs", 3, "--seed", 1], "its --seed was 0 and is now 1"),
+    ):
+        assert named in edgeseg_cli(*resume, *change).sentence(2)
+    assert (whole / "weights.safetensors").read_bytes() == before
+
+
+def test_resume_with_other_frames(tiny_run: Path, data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    frame = data / "images" / "0000.png"
+    cv2.imwrite(str(frame), cv2.imread(str(frame)) // 2)
+    words = ["train", *QUICK, "--data", data, "--epochs", 1, "--out", run, "--resume"]
+    assert "its --data was" in edgeseg_cli(*words).sentence(2)
+
+
+def test_out_that_exists(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1]
+    before = (tiny_run / "manifest.json").read_bytes()
+    assert "exists; give --resume to go on with it, or another --out" in edgeseg_cli(
+        *words, "--out", tiny_run
+    ).sentence(2)
+    assert (tiny_run / "manifest.json").read_bytes() == before
+    (tmp_path / "file").write_text("years of work")
+    for out in (tmp_path / "file", tmp_path / "file" / "deep"):
+        assert edgeseg_cli(*words, "--out", out).sentence(5)
+        assert edgeseg_cli(*words, "--out", out, "--resume").sentence(5)
+    assert (tmp_path / "file").read_text() == "years of work"
+    assert leftovers(tmp_path) == []
+
+
+class Hostile:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.proof,))
+
+
+def test_hostile_checkpoint(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1, "--out", run, "--resume"]
+    proof = tmp_path / "executed"
+    good = (run / "last.ckpt").read_bytes()
+    contents = {"plain pickle": pickle.dumps(Hostile(proof)), "empty": b"", "text": b"last", "half": good[:5000]}
+    torch.save({"state_dict": Hostile(proof)}, tmp_path / "zip")
+    contents["zip"] = (tmp_path / "zip").read_bytes()
+    torch.save({"state_dict": {}}, tmp_path / "other")
+    contents["another program's"] = (tmp_path / "other").read_bytes()
+    torch.save([1, 2], tmp_path / "list")
+    contents["a list"] = (tmp_path / "list").read_bytes()
+    for name, content in contents.items():
+        (run / "last.ckpt").write_bytes(content)
+        said = edgeseg_cli(*words).sentence(3)
+        assert f"{run}/last.ckpt: " in said, name
+        assert "remove it to start again" in said
+        assert not proof.exists()
+
+
+def test_wrong_data_is_named(data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    """Found while frames are cached, in threads, behind MONAI's own errors; and nothing is left of the run."""
+    out = tmp_path / "out"
+    words = ["train", *QUICK, "--data", data, "--epochs", 1, "--out", out]
+    stems = (file.stem for file in sorted((data / "masks").iterdir()))
+    for stem in stems:
+        mask = data / "masks" / f"{stem}.png"
+        whole = mask.read_bytes()
+        cv2.imwrite(str(mask), np.full((120, 160), 100, np.uint8))
+        said = edgeseg_cli(*words)
+        if said.code == 3:
+            break
+        mask.write_bytes(whole)
+        shutil.rmtree(out)
+    text = said.sentence(3)
+    assert f"masks/{stem}.png: a mask may hold only 0 and 255" in text
+    assert leftovers(tmp_path) == []
+    assert not (out / "manifest.json").exists()
+
+
+def test_failing_at_once_leaves_nothing(tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    said = edgeseg_cli("train", *QUICK, "--data", tmp_path / "empty", "--out", out).sentence(3)
+    assert "no known data set layout" in said
+    assert [file.name for file in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--imgsz", "60x96"], 2, "multiples of 8; take 64x96"),
+        (["--imgsz", "99999x96"], 2, "--imgsz 99999x96"),
+        (["--imgsz", "96"], 2, "two numbers joined by x"),
+        (["--imgsz", "²x96"], 2, "two numbers joined by x"),
+        (["--imgsz", "0x96"], 2, "two numbers joined by x"),
+        (["--batch", "9"], 3, "8 training frames.*batch of 9"),
+        (["--from", "nowhere"], 2, r"--from nowhere: is no run"),
+        (["--split", "none.txt"], 3, r"none\.txt: cannot be read"),
+        (["--recipe-is-no-option", "1"], 2, None),
+        (["--epochs", "0"], 2, None),
+        (["--seed", "-1"], 2, None),
+    ],
+)
+def test_wrong_options(
+    tiny_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    edgeseg_cli,  # noqa: ANN001
+    words: list[str],
+    code: int,
+    said: str | None,
+) -> None:
+    import re
+
+    monkeypatch.chdir(tmp_path)
+    base = ["train", "npnet-phantom", "--data", tiny_data, "--quiet", "--out", "out"]
+    base += [] if "--imgsz" in words else ["--imgsz", "64x96"]
+    base += [] if "--epochs" in words else ["--epochs", "1"]
+    done = edgeseg_cli(*base, *words)
+    if said is None:
+        assert done.code == code
+        assert "Traceback" not in done.err
+    else:
+        assert re.search(said, done.sentence(code)), done.err
+    assert [file.name for file in tmp_path.iterdir()] == []
+
+
+def test_two_sets_of_one_name(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    """Their splits would be written over each other."""
+    other = shutil.copytree(tiny_data, tmp_path / "other" / "phantom")
+    words = ["train", *QUICK, "--data", tiny_data, "--data", other, "--out", tmp_path / "out"]
+    assert "two data sets are named phantom; rename" in edgeseg_cli(*words).sentence(2)
+
+
+def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    out = tmp_path / "out"
+    done = edgeseg_cli("train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", tiny_run, "--out", out)
+    assert done.code == 0
+    one, two = weights(tiny_run), weights(out)
+    assert any(not np.array_equal(one[name], two[name]) for name in one)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["training"]["parent_sha256"] == sha256((tiny_run / "weights.safetensors").read_bytes())
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "weights.safetensors").write_bytes(b"not safetensors")
+    words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", broken, "--out", tmp_path / "next"]
+    assert "is no safetensors file" in edgeseg_cli(*words).sentence(3)
+
+
+def test_run_with_a_changed_byte(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    data = bytearray((run / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (run / "weights.safetensors").write_bytes(data)
+    for command in ("val", "export"):
+        assert "weights.safetensors: has changed" in edgeseg_cli(command, run, "--data", tiny_data).sentence(3)
+
+
+# Whole processes, stopped from outside.
+
+
+def start(data: Path, out: Path, *words: str) -> subprocess.Popen[str]:
+    call = [sys.executable, "-m", "edgeseg.cli", "train", *QUICK, "--data", str(data), "--out", str(out)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*call, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def wait_for_epochs(out: Path, number: int, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        file = out / "metrics.csv"
+        if file.exists() and file.read_text().count("\n") > number:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"no epoch {number} within two minutes: {process.communicate()}")
+
+
+@pytest.mark.slow
+def test_kill_9_loses_at_most_an_epoch(tiny_data: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    words = ("--epochs", "5")
+    with start(tiny_data, whole, *words) as process:
+        assert process.wait(180) == 0
+    for epochs in (1, 3):
+        with start(tiny_data, broken, *words, "--resume") as process:
+            wait_for_epochs(broken, epochs, process)
+            time.sleep(0.05 * epochs)
+            process.send_signal(signal.SIGKILL)
+        rows = (broken / "metrics.csv").read_text().count("\n") - 1
+        assert rows >= epochs
+    with start(tiny_data, broken, *words, "--resume") as process:
+        assert process.wait(180) == 0, process.communicate()
+    assert (broken / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals(tiny_data: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    out = tmp_path / "out"
+    with start(tiny_data, out, "--epochs", "500") as process:
+        wait_for_epochs(out, 2, process)  # the first one's checkpoint is written by then
+        process.send_signal(number)
+        said = process.communicate(timeout=30)
+    assert process.returncode == code, said
+    assert said[1].count("\n") == 1, said
+    assert said[1].startswith("edgeseg: ")
+    assert leftovers(tmp_path) == []
+    assert (out / "last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_second_training_into_one_folder(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+    out = tmp_path / "out"
+    with start(tiny_data, out, "--epochs", "500") as process:
+        wait_for_epochs(out, 1, process)
+        done = edgeseg_cli("train", *QUICK, "--data", tiny_data, "--epochs", 500, "--out", out, "--resume")
+        assert "another edgeseg is writing" in done.sentence(5)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)

@@ -1,0 +1,265 @@
+"""The CTA path on a synthetic vessel tree: series, window, masks, specks, surface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import trimesh
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from edgeseg.backends.base import EngineInfo
+from edgeseg.bundle import Source, Spec
+from edgeseg.data.layouts import open_dataset
+from edgeseg.errors import DataError, ModelError
+from edgeseg.manifest import Output, Task
+from edgeseg.model import Model
+from edgeseg.train.recipe import load
+from edgeseg.train.run import frame_of
+from edgeseg.volume import is_series
+from edgeseg.volume.masks import drop_small, read_mask, write_mask
+from edgeseg.volume.segment import infer_series, segment, write_slices
+from edgeseg.volume.series import read_series, window
+from edgeseg.volume.surface import surface
+
+SPACING = (1.25, 0.5, 0.5)
+ORIGIN = (-20.0, -16.0, 100.0)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The folder and what is in it: ``truth`` bool [Z, H, W]."""
+
+    folder: Path
+    truth: NDArray[np.bool_]
+
+
+def vessel_tree(shape: tuple[int, int, int] = (24, 64, 80)) -> NDArray[np.bool_]:
+    """A trunk that forks twice, radius 3.2 falling to 1.2 voxels."""
+    truth = np.zeros(shape, bool)
+    z, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
+
+    def tube(start: tuple[float, ...], end: tuple[float, ...], radius: float) -> None:
+        for t in np.linspace(0.0, 1.0, 60):
+            c = [a + (b - a) * t for a, b in zip(start, end, strict=True)]
+            truth[(z - c[0]) ** 2 + (y - c[1]) ** 2 + (x - c[2]) ** 2 <= radius**2] = True
+
+    tube((2, 32, 40), (9, 32, 40), 3.2)
+    for side in (-1, 1):
+        tube((9, 32, 40), (15, 32 + 8 * side, 40 + 12 * side), 2.2)
+        for fork in (-1, 1):
+            tube((15, 32 + 8 * side, 40 + 12 * side), (21, 32 + 8 * side + 9 * fork, 40 + 20 * side), 1.3)
+    return truth
+
+
+def write_dicom(folder: Path, hu: NDArray[np.int16], series_uid: str, skip: tuple[int, ...] = ()) -> None:
+    """Slices in a shuffled file order, intercept −1024, head first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    order = np.random.default_rng(0).permutation(len(hu))
+    for name, index in enumerate(order):
+        if index in skip:
+            continue
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = CTImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file = folder / f"IM{name:04d}"
+        part = FileDataset(str(file), {}, file_meta=meta, preamble=b"\0" * 128)
+        part.SOPClassUID, part.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+        part.SeriesInstanceUID, part.Modality = series_uid, "CT"
+        part.Rows, part.Columns = hu.shape[1:]
+        part.PixelSpacing = [SPACING[1], SPACING[2]]
+        part.SliceThickness = SPACING[0]
+        part.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        part.ImagePositionPatient = [ORIGIN[0], ORIGIN[1], ORIGIN[2] + SPACING[0] * int(index)]
+        part.SamplesPerPixel, part.PhotometricInterpretation = 1, "MONOCHROME2"
+        part.BitsAllocated, part.BitsStored, part.HighBit, part.PixelRepresentation = 16, 16, 15, 0
+        part.RescaleIntercept, part.RescaleSlope = -1024, 1
+        part.PixelData = (hu[index].astype(np.int32) + 1024).astype(np.uint16).tobytes()
+        pydicom.dcmwrite(file, part, enforce_file_format=True)
+
+
+def angiogram(truth: NDArray[np.bool_]) -> NDArray[np.int16]:
+    """Contrast at 350 HU in brain at 40 HU, noise of 10, air outside."""
+    noise = np.random.default_rng(1).normal(0.0, 10.0, truth.shape)
+    hu = np.where(truth, 350.0, 40.0) + noise
+    hu[:, :3] = -1000.0
+    return np.rint(hu).astype(np.int16)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    truth = vessel_tree()
+    write_dicom(tmp_path / "cta", angiogram(truth), generate_uid())
+    return Tree(tmp_path / "cta", truth)
+
+
+class Threshold:
+    """An engine that says 255 where grey is over 150."""
+
+    shape = (1, 64, 80, 3)
+
+    def run(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.where(frames[..., 0] > 150, 255, 0).astype(np.uint8)[:, None]
+
+    def close(self) -> None:
+        pass
+
+
+def model_of(recipe: str) -> Model:
+    """A model of the recipe's frame, at the size of the test's slices, around that engine."""
+    loaded, _ = load(recipe)
+    frame = frame_of(loaded).model_copy(update={"height": 64, "width": 80})
+    output = Output(channels=1, height=64, width=80, min_area=loaded.min_area)
+    task = Task(kind="segmentation", modality=loaded.modality, network="dnlnet")
+    spec = Spec(task=task, classes=loaded.classes, frame=frame, output=output)
+    info = EngineInfo("threshold", "1", "fp32", "test", "test")
+    return Model(Source("graph", "test", Path("test"), spec), (Threshold(), info))
+
+
+def threshold(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Stands in for a network: with window 250/500, contrast is over grey 150."""
+    return (frame[..., 0] > 150).astype(np.uint8)
+
+
+def test_a_series_is_read_in_order_with_its_place(tree: Tree) -> None:
+    assert is_series(tree.folder)
+    series = read_series(tree.folder)
+    np.testing.assert_array_equal(series.hu, angiogram(tree.truth))
+    assert series.spacing == pytest.approx(SPACING)
+    # Column 10, row 4, slice 2 in DICOM's LPS, turned to RAS.
+    left, posterior, superior = ORIGIN[0] + 5.0, ORIGIN[1] + 2.0, ORIGIN[2] + 2.5
+    np.testing.assert_allclose(series.affine @ [10, 4, 2, 1], [-left, -posterior, superior, 1])
+
+
+def test_a_missing_slice_is_refused(tmp_path: Path) -> None:
+    write_dicom(tmp_path / "s", angiogram(vessel_tree()), generate_uid(), skip=(7,))
+    with pytest.raises(DataError, match="missing or doubled"):
+        read_series(tmp_path / "s")
+
+
+def test_two_series_in_one_folder_are_refused(tree: Tree) -> None:
+    write_dicom(tree.folder / "more", angiogram(tree.truth), generate_uid())
+    for file in (tree.folder / "more").iterdir():
+        file.rename(tree.folder / f"b{file.name}")
+    (tree.folder / "more").rmdir()
+    with pytest.raises(DataError, match="2 series"):
+        read_series(tree.folder)
+
+
+def test_no_dicom_is_refused(tmp_path: Path) -> None:
+    assert not is_series(tmp_path)
+    with pytest.raises(DataError, match="no DICOM file"):
+        read_series(tmp_path)
+
+
+def test_damaged_dicom_is_refused(tree: Tree) -> None:
+    file = next(tree.folder.iterdir())
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(DataError, match=file.name):
+        read_series(tree.folder)
+
+
+def test_window_is_linear_and_clipped() -> None:
+    hu = np.array([[-2000, 0, 250, 500, 3000]], np.int16)
+    np.testing.assert_array_equal(window(hu, 250, 500)[0, :, 1], [0, 0, 128, 255, 255])
+
+
+def test_masks_round_trip_through_nifti(tree: Tree, tmp_path: Path) -> None:
+    series = read_series(tree.folder)
+    write_mask(tmp_path / "m.nii.gz", tree.truth, series)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.nii.gz", series), tree.truth)
+    assert nibabel.load(tmp_path / "m.nii.gz").header.get_zooms() == pytest.approx(SPACING[::-1])
+
+
+def test_a_mask_in_another_orientation_is_turned(tree: Tree, tmp_path: Path) -> None:
+    series = read_series(tree.folder)
+    write_mask(tmp_path / "m.nii", tree.truth, series)
+    nibabel.save(nibabel.as_closest_canonical(nibabel.load(tmp_path / "m.nii")), tmp_path / "ras.nii")
+    stored = nibabel.load(tmp_path / "ras.nii")
+    assert not np.allclose(stored.affine, series.affine)
+    np.testing.assert_array_equal(read_mask(tmp_path / "ras.nii", series), tree.truth)
+
+
+def test_a_mask_of_another_place_is_refused(tree: Tree, tmp_path: Path) -> None:
+    series = read_series(tree.folder)
+    affine = series.affine.copy()
+    affine[2, 3] += 30.0
+    nibabel.save(nibabel.Nifti1Image(tree.truth.transpose(2, 1, 0).astype(np.uint8), affine), tmp_path / "off.nii")
+    with pytest.raises(DataError, match=r"30\.0 mm away"):
+        read_mask(tmp_path / "off.nii", series)
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4), np.uint8), series.affine), tmp_path / "small.nii")
+    with pytest.raises(DataError, match="voxels"):
+        read_mask(tmp_path / "small.nii", series)
+
+
+def test_a_mask_series_in_dicom_is_read(tree: Tree, tmp_path: Path) -> None:
+    write_dicom(tmp_path / "mask", tree.truth.astype(np.int16) * 255, generate_uid())
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask", read_series(tree.folder)), tree.truth)
+
+
+def test_specks_under_the_share_go_and_the_tree_stays(tree: Tree) -> None:
+    noisy = tree.truth.copy()
+    noisy[0, 0, 0] = noisy[1, 1, 1] = True  # 2 voxels that touch by a corner
+    noisy[20:23, 60:63, 2:5] = True  # 27 voxels
+    total = np.count_nonzero(noisy)
+    kept = drop_small(noisy, 3 / total)
+    assert not kept[0, 0, 0]
+    assert kept[21, 61, 3]
+    assert drop_small(noisy, 2 / total)[0, 0, 0]
+    np.testing.assert_array_equal(drop_small(noisy, 28 / total), tree.truth)
+    assert not drop_small(np.zeros((3, 3, 3), bool)).any()
+
+
+def test_slice_by_slice_finds_the_tree(tree: Tree) -> None:
+    mask = segment(read_series(tree.folder), threshold, 250, 500)
+    np.testing.assert_array_equal(mask, tree.truth)
+
+
+def test_the_surface_is_closed_and_in_place(tree: Tree) -> None:
+    series = read_series(tree.folder)
+    mesh = surface(tree.truth, series)
+    assert mesh.is_watertight
+    volume = np.count_nonzero(tree.truth) * np.prod(SPACING)
+    assert mesh.volume == pytest.approx(volume, rel=0.15)
+    centre = np.mean(np.nonzero(tree.truth), axis=1)[::-1] * SPACING[::-1] + ORIGIN
+    np.testing.assert_allclose(mesh.center_mass, centre, atol=0.7)
+    with pytest.raises(DataError, match="empty"):
+        surface(np.zeros_like(tree.truth), series)
+
+
+@pytest.mark.slow
+def test_a_folder_becomes_mask_and_surface_files(tree: Tree, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    infer_series(model_of("dnlnet-cta"), tree.folder, out)
+    series = read_series(tree.folder)
+    np.testing.assert_array_equal(read_mask(out / "mask.nii.gz", series), tree.truth)
+    stl = trimesh.load(out / "surface.stl")
+    glb = trimesh.load(out / "surface.glb", force="mesh")
+    assert glb.extents[1] == pytest.approx(stl.extents[2] / 1000, rel=1e-3)
+    picture = cv2.imread(str(out / "surface.png"))
+    red = (picture[..., 2] > 100) & (picture[..., 1] < 80)
+    assert picture.shape[:2] == (1000, 2000)
+    assert red[:, :1000].mean() > 0.02
+    assert red[:, 1000:].mean() > 0.02
+
+
+def test_a_model_without_a_window_takes_no_series(tree: Tree, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no CT window"):
+        infer_series(model_of("dnlnet-drive"), tree.folder, tmp_path / "out")
+
+
+def test_a_labelled_volume_becomes_a_data_set(tree: Tree, tmp_path: Path) -> None:
+    series = read_series(tree.folder)
+    for patient in ("a", "b"):
+        assert write_slices(patient, series, tree.truth, tmp_path / "set", 250, 500) == 24
+    dataset = open_dataset(tmp_path / "set")
+    assert len(dataset.pairs) == 48
+    assert {pair.group for pair in dataset.pairs} == {"a", "b"}
