@@ -22,8 +22,9 @@ def relu_like(outlier: float = 40.0) -> Histogram:
 @pytest.mark.parametrize("method", METHODS)
 def test_who_keeps_a_single_outlier(method: str) -> None:
     top = relu_like().tensor("t", method).range[1]
-    # One value in 200,000: clipping it costs more squared error than it saves in rounding, so mse keeps it too.
-    assert top == pytest.approx(40) if method in ("minmax", "mse") else 2 < top < 20
+    # One value in 200,000: clipping it much costs more squared error than rounding gains, so mse nearly keeps it.
+    least, most = {"minmax": (40, 40), "mse": (30, 40)}.get(method, (2, 20))
+    assert least <= top <= most
 
 
 @pytest.mark.parametrize("method", METHODS)
