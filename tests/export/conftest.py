@@ -1,4 +1,4 @@
-"""A small frame graph with NPNet's shapes: strided convolutions, a gate, dilated branches, Concat, a head, an upsample."""
+"""A small frame graph with NPNet's shapes: strided convolutions, a gate, dilated branches, Concat, head, upsample."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Small:
 
 
 def make_graph(seed: int = 0, *, bias: float = 0.05, attention: bool = False) -> bytes:
-    """Float frame graph uint8 [1, 48, 64, 3] → uint8 [1, 1, 48, 64]; ``attention`` adds a matrix product with softmax."""
+    """Float frame graph uint8 [1, 48, 64, 3] → uint8 [1, 1, 48, 64]; ``attention`` adds a product with softmax."""
     rng = np.random.default_rng(seed)
     nodes, weights = [], []
 
@@ -44,8 +44,18 @@ def make_graph(seed: int = 0, *, bias: float = 0.05, attention: bool = False) ->
         w = constant(f"{name}.w", (rng.standard_normal((outputs, inputs, kernel, kernel)) * scale).astype(np.float32))
         b = constant(f"{name}.b", (rng.standard_normal(outputs) * bias).astype(np.float32))
         pad = dilation * (kernel // 2)
-        nodes.append(helper.make_node("Conv", [source, w, b], [name], name=f"/net/{name}/Conv", kernel_shape=[kernel] * 2,
-                                      strides=[stride] * 2, dilations=[dilation] * 2, pads=[pad] * 4))  # fmt: skip
+        nodes.append(
+            helper.make_node(
+                "Conv",
+                [source, w, b],
+                [name],
+                name=f"/net/{name}/Conv",
+                kernel_shape=[kernel] * 2,
+                strides=[stride] * 2,
+                dilations=[dilation] * 2,
+                pads=[pad] * 4,
+            )
+        )
         if not relu:
             return name
         nodes.append(helper.make_node("Relu", [name], [f"{name}.r"], name=f"/net/{name}/Relu"))
@@ -113,7 +123,7 @@ def make_table(graph: bytes, frames: list[NDArray[np.uint8]], method: str = "min
     rows = collect.tensors(collect.collect(graph, [(str(i), f) for i, f in enumerate(frames)]), method)
     head = mf.Calibration.model_validate(
         {"recipe": "t", "method": method, "seed": 0, "frames": len(frames), "data": "d", "split": "train"}
-        | {key: Z for key in ("frames_sha256", "weights_sha256", "frame_spec_sha256")}
+        | dict.fromkeys(("frames_sha256", "weights_sha256", "frame_spec_sha256"), Z)
         | {"graph_sha256": mf.sha256(graph)}
     )
     return table.make(head, rows)
