@@ -27,10 +27,10 @@ def require(extra: str, *modules: str) -> None:
 
 
 def console(json_to: str | None = None, *, quiet: bool = False) -> Console:
-    """The console for tables; stderr where stdout carries JSON."""
+    """The console for tables, stderr where stdout carries JSON; brackets in file names are shown as they are."""
     from rich.console import Console
 
-    return Console(stderr=json_to == "-", quiet=quiet, soft_wrap=True, highlight=False)
+    return Console(stderr=json_to == "-", quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def write_json(value: Any, json_to: str | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edgeseg import onnx_metadata
 from edgeseg.backends.base import Engine, EngineInfo, EngineOptions
 from edgeseg.errors import BackendError, ModelError, UsageError
 from edgeseg.machine import cpu_flags
@@ -69,7 +70,7 @@ def choose(
             continue
         graph, used, why = _pick(source, name, precision, asked=backend != "auto")
         options = EngineOptions(used, threads, streams, device)
-        return runtime.load(_bytes(source, graph), options), EngineInfo(
+        return runtime.load(_whole(source, _bytes(source, graph)), options), EngineInfo(
             name, version, used, graph.name if graph else source.name, why
         )
     raise BackendError("; ".join(problems))
@@ -119,6 +120,17 @@ def sums_in_32_bits() -> bool:
     if platform.machine() not in ("x86_64", "AMD64"):
         return True
     return not cpu_flags().isdisjoint({"avx512_vnni", "avx_vnni"}) and "ONEDNN_MAX_CPU_ISA" not in os.environ
+
+
+def _whole(source: Source, data: bytes) -> bytes:
+    """The graph, if it is one file: tensors elsewhere would be opened by the runtime, with no hash over them."""
+    try:
+        external = onnx_metadata.has_external_data(data)
+    except ValueError as error:
+        raise ModelError(f"{source.path}: its graph is no ONNX file, or a damaged one") from error
+    if external:
+        raise ModelError(f"{source.path}: its graph keeps tensors in other files; export it again as a single file")
+    return data
 
 
 def _bytes(source: Source, graph: mf.Graph | None) -> bytes:

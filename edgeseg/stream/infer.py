@@ -16,6 +16,7 @@ from edgeseg.stream.sinks.events import EventsFile
 from edgeseg.stream.sinks.masks import MaskFolder
 from edgeseg.stream.sinks.video import SUFFIXES, StillSink, VideoSink
 from edgeseg.stream.sources import open_source
+from edgeseg.stream.sources.stills import find
 
 if TYPE_CHECKING:
     from edgeseg.model import Model, Result
@@ -42,6 +43,29 @@ class Outputs:
         return [path for path in (self.out, self.masks, self.events) if path is not None]
 
 
+@dataclass(frozen=True)
+class Places:
+    """The files and folders that will be written."""
+
+    video: Path | None
+    stills: Path | None
+    masks: Path | None
+    events: Path | None
+
+    @classmethod
+    def of(cls, outputs: Outputs, *, stills: bool) -> Places:
+        """``--out`` as a folder gets a video, or for ``stills`` pictures, with masks and events."""
+        out = outputs.out
+        if out is None or out.suffix.lower() in SUFFIXES:
+            return cls(out, None, outputs.masks, outputs.events)
+        video, overlay = (None, out / "overlay") if stills else (out / "overlay.mp4", None)
+        return cls(video, overlay, outputs.masks or out / "masks", outputs.events or out / "events.jsonl")
+
+    def written(self) -> list[Path]:
+        """Those that there are."""
+        return [path for path in (self.video, self.stills, self.masks, self.events) if path is not None]
+
+
 def infer(
     model: Model,
     stream: str,
@@ -60,6 +84,12 @@ def infer(
     """
     check_places(outputs)
     source = open_source(stream, options)
+    places = Places.of(outputs, stills=source.stills)
+    try:
+        check_apart(stream, source, places)
+    except BaseException:
+        source.close()
+        raise
     if tile and not source.stills:
         source.close()
         raise UsageError(f"--tile is for pictures; {stream} is a stream")
@@ -68,7 +98,7 @@ def infer(
         try:
             for path in sorted({path.absolute() for path in outputs.paths()}):
                 locks.enter_context(writer_lock(path))
-            sinks, written = make_sinks(model, source, outputs)
+            sinks = make_sinks(model, source, places, show=outputs.show)
         except BaseException:
             source.close()
             raise
@@ -83,7 +113,7 @@ def infer(
 
             told = None if bar.disable else on_result
             summary = run(model, source, sinks, on_result=told, frames=frames, streams=streams)
-    return summary, written
+    return summary, places.written()
 
 
 def check_places(outputs: Outputs) -> None:
@@ -105,34 +135,41 @@ def check_places(outputs: Outputs) -> None:
         check_writable(path)
 
 
-def make_sinks(model: Model, source: FrameSource, outputs: Outputs) -> tuple[list[Sink], list[Path]]:
-    """Sinks for what was asked, and the paths they write; those made are closed if a later one cannot be."""
+def check_apart(stream: str, source: FrameSource, places: Places) -> None:
+    """Nothing that is read is written over, and no two outputs share a file.
+
+    Raises:
+        UsageError: the source would be replaced, or pictures land among those that are read.
+    """
+    written = [path.resolve() for path in places.written()]
+    if len(set(written)) != len(written):
+        raise UsageError("two outputs have the same path; give each its own")
+    read = {file.resolve() for file in find(stream)} if source.stills else {Path(stream).resolve()}
+    read |= {file.parent for file in read} if source.stills else set()
+    for path in written:
+        if path in read:
+            raise UsageError(f"{path} is what --stream reads; write somewhere else")
+
+
+def make_sinks(model: Model, source: FrameSource, places: Places, *, show: bool) -> list[Sink]:
+    """Sinks for what was asked; those made are closed if a later one cannot be."""
     overlay = Overlay(model.spec.classes)
-    masks, events, video, stills = outputs.masks, outputs.events, None, None
-    if outputs.out is not None and outputs.out.suffix.lower() in SUFFIXES:
-        video = outputs.out
-    elif outputs.out is not None:
-        masks, events = masks or outputs.out / "masks", events or outputs.out / "events.jsonl"
-        if source.stills:
-            stills = outputs.out / "overlay"
-        else:
-            video = outputs.out / "overlay.mp4"
     sinks: list[Sink] = []
     try:
-        if outputs.show:
+        if show:
             from edgeseg.stream.sinks.window import Window
 
             sinks.append(Window(overlay))
-        if video is not None:
-            sinks.append(VideoSink(video, overlay, source.framerate))
-        if stills is not None:
-            sinks.append(StillSink(stills, overlay))
-        if masks is not None:
-            sinks.append(MaskFolder(masks, len(model.class_names)))
-        if events is not None:
-            sinks.append(EventsFile(events, source.name))
+        if places.video is not None:
+            sinks.append(VideoSink(places.video, overlay, source.framerate))
+        if places.stills is not None:
+            sinks.append(StillSink(places.stills, overlay))
+        if places.masks is not None:
+            sinks.append(MaskFolder(places.masks, len(model.class_names)))
+        if places.events is not None:
+            sinks.append(EventsFile(places.events, source.name))
     except BaseException:
         for sink in sinks:
             sink.close()
         raise
-    return sinks, [path for path in (video, stills, masks, events) if path is not None]
+    return sinks

@@ -1,4 +1,4 @@
-"""A small frame graph with NPNet's shapes: strided convolutions, a gate, dilated branches, Concat, head, upsample."""
+"""A small frame graph with NPNet's shapes: strided convolutions, a gate, branches, Concat, a head, an upsample."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Small:
 
 
 def make_graph(seed: int = 0, *, bias: float = 0.05, attention: bool = False) -> bytes:
-    """Float frame graph uint8 [1, 48, 64, 3] → uint8 [1, 1, 48, 64]; ``attention`` adds a product with softmax."""
+    """Float frame graph uint8 [1, 48, 64, 3] → [1, 1, 48, 64]; ``attention`` adds products with softmax."""
     rng = np.random.default_rng(seed)
     nodes, weights = [], []
 
@@ -44,18 +44,8 @@ def make_graph(seed: int = 0, *, bias: float = 0.05, attention: bool = False) ->
         w = constant(f"{name}.w", (rng.standard_normal((outputs, inputs, kernel, kernel)) * scale).astype(np.float32))
         b = constant(f"{name}.b", (rng.standard_normal(outputs) * bias).astype(np.float32))
         pad = dilation * (kernel // 2)
-        nodes.append(
-            helper.make_node(
-                "Conv",
-                [source, w, b],
-                [name],
-                name=f"/net/{name}/Conv",
-                kernel_shape=[kernel] * 2,
-                strides=[stride] * 2,
-                dilations=[dilation] * 2,
-                pads=[pad] * 4,
-            )
-        )
+        sizes = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "dilations": [dilation] * 2, "pads": [pad] * 4}
+        nodes.append(helper.make_node("Conv", [source, w, b], [name], name=f"/net/{name}/Conv", **sizes))
         if not relu:
             return name
         nodes.append(helper.make_node("Relu", [name], [f"{name}.r"], name=f"/net/{name}/Relu"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,15 +10,8 @@ import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
+from edgeseg import console
 from edgeseg.atomic import atomic_folder
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.data.phantom.clip import Bytes, PhantomClip
@@ -104,16 +96,8 @@ def _render(clip: PhantomClip, folder: Path, framerate: float, *, quiet: bool) -
         (folder / name).mkdir()
     digits = max(4, len(str(len(clip) - 1)))
     targets = []
-    console = Console(stderr=True)
     with (
-        Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=quiet or not sys.stderr.isatty(),
-        ) as progress,
+        console.progress(quiet=quiet) as bar,
         av.open(str(folder / "clip.mp4"), "w") as video,
     ):
         stream = video.add_stream("libx264", rate=Fraction(framerate).limit_denominator(1001))
@@ -122,13 +106,15 @@ def _render(clip: PhantomClip, folder: Path, framerate: float, *, quiet: bool) -
         context = stream.codec_context
         context.color_primaries = context.color_trc = context.colorspace = _BT709
         context.color_range = ColorRange.MPEG
-        for frame in progress.track(clip, total=len(clip), description="phantom"):
+        task = bar.add_task("phantom", total=len(clip), note="")
+        for frame in clip:
             name = f"{frame.index:0{digits}}.png"
             _png(folder / "images" / name, frame.image)
             _png(folder / "masks" / name, frame.mask)
             video.mux(stream.encode(_to_yuv(frame.image)))
             if frame.mask.any():
                 targets.append(frame.index)
+            bar.advance(task)
         video.mux(stream.encode(None))
     return targets
 

@@ -56,7 +56,8 @@ class VideoSink:
 
     def _start(self, image: NDArray[np.uint8]) -> None:
         height, width = image.shape[:2]
-        self._size = (width - width % 2, height - height % 2)  # H.264 with 4:2:0 chroma knows no odd sides
+        # H.264 with 4:2:0 chroma knows no odd sides, and no side of nothing.
+        self._size = (max(2, width - width % 2), max(2, height - height % 2))
         self._stream = self._container.add_stream("libx264", rate=self._rate)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"

@@ -53,5 +53,14 @@ def find(pattern: str) -> list[Path]:
     elif path.is_file():
         found = [path]
     else:
+        if path.parent.is_dir():  # brackets in the name of a folder that is there are no pattern
+            pattern = f"{glob.escape(str(path.parent))}/{path.name}"
         found = [Path(name) for name in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - patterns may be absolute
-    return sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return sorted(
+        file for file in found if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file() and not _hidden(file)
+    )
+
+
+def _hidden(file: Path) -> bool:
+    """Such as macOS's ``._NAME.png``, which holds no picture."""
+    return file.name.startswith(".")

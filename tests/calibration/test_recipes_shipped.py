@@ -1,0 +1,67 @@
+"""Every shipped calibration recipe and device profile loads and means something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgeseg import recipes
+from edgeseg.calibration.frames import KIND, Recipe
+from edgeseg.errors import InputError, UsageError
+from edgeseg.export import forms, request
+
+SETS = {"cvc": "cvc_clinicdb", "kvasir": "kvasir_seg", "skin": "isic2017", "lung": "lung_ct_uiip", "drive": "drive"}
+
+
+def test_names() -> None:
+    assert recipes.names(KIND) == sorted([*SETS, "phantom"])
+
+
+@pytest.mark.parametrize("name", recipes.names(KIND))
+def test_calibration_recipe(name: str) -> None:
+    recipe = recipes.load(KIND, name, Recipe)
+    assert recipe.name == name
+    for source in recipe.sources:
+        assert source.split == "train"
+        assert len(source.sha256) in (0, source.frames)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_no_recipe_lists_a_test_frame(name: str, data_dir: Callable[[str], Path]) -> None:
+    import hashlib
+
+    from edgeseg.data.layouts import open_dataset
+
+    dataset = open_dataset(data_dir(SETS[name]))
+    tested = {hashlib.sha256(p.image.read_bytes()).hexdigest() for p in dataset.subset(dataset.lists["test"])}
+    for source in recipes.load(KIND, name, Recipe).sources:
+        assert source.data == dataset.name
+        assert not tested & set(source.sha256)
+
+
+@pytest.mark.parametrize("name", recipes.names(request.KIND))
+def test_target(name: str) -> None:
+    target = recipes.load(request.KIND, name, request.Target)
+    assert target.name == name
+    assert set(target.graphs) <= set(forms.GRAPHS)
+    assert set(request.wanted(targets=[name]).graphs) == set(target.graphs)
+
+
+def test_unknown_and_broken(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no recipe 'nothing'"):
+        recipes.load(KIND, "nothing", Recipe)
+    bad = tmp_path / "bad.toml"
+    bad.write_text('name = "bad"\ndescription = ""\n[[sources]]\nframes = 4\nsplit = "test"\n')
+    with pytest.raises(InputError, match="never from val or test"):
+        recipes.load(KIND, str(bad), Recipe)
+
+
+def test_options_of_export() -> None:
+    assert request.wanted().graphs == ()
+    assert request.wanted(quantize=8) == request.wanted(int8=True)
+    assert request.wanted(quantize=16).graphs == ("fp16-trt-typed",)
+    assert request.wanted(int8=True, targets=["x86-openvino"]).graphs == ("int8-cpu", "int8-cpu-7bit")
+    with pytest.raises(UsageError, match="--quantize 4"):
+        request.wanted(quantize=4)
