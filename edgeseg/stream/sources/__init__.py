@@ -72,15 +72,12 @@ def kind_of(text: str) -> Kind:
     Raises:
         InputError: none, or a name that no file can have.
     """
-<<<<<<< HEAD
     try:
         Path(text).exists()
     except OSError as error:  # such as a name longer than any file's
         raise InputError(f"{text[:60]}: cannot be opened ({error.strerror})") from error
-=======
     if not text:
         raise InputError("--stream is empty; give the path of a video, a folder of pictures or a camera index")
->>>>>>> main
     for kind in TABLE:
         if kind.matches(text):
             return kind
