@@ -61,17 +61,17 @@ def test_help_takes_little_time() -> None:
     assert min(times) <= 0.3, times
 
 
-def test_version(edgeseg_cli) -> None:  # noqa: ANN001
+def test_version(edgeseg_cli) -> None:
     done = edgeseg_cli("--version")
     assert (done.code, done.out) == (0, f"edgeseg {edgeseg.__version__}\n")
 
 
-def test_every_command_is_there(edgeseg_cli) -> None:  # noqa: ANN001
+def test_every_command_is_there(edgeseg_cli) -> None:
     said = edgeseg_cli("--help").out
     assert all(command in said for command in COMMANDS)
 
 
-def test_no_arguments_show_the_help(edgeseg_cli) -> None:  # noqa: ANN001
+def test_no_arguments_show_the_help(edgeseg_cli) -> None:
     done = edgeseg_cli()
     assert done.code == 2
     assert "Usage" in done.out + done.err
@@ -94,7 +94,7 @@ def test_no_arguments_show_the_help(edgeseg_cli) -> None:  # noqa: ANN001
         ["infer", "--stream", "x"],
     ],
 )
-def test_usage_errors(edgeseg_cli, words: list[str]) -> None:  # noqa: ANN001
+def test_usage_errors(edgeseg_cli, words: list[str]) -> None:
     done = edgeseg_cli(*words)
     assert done.code == 2
     assert done.err
@@ -116,7 +116,7 @@ def test_usage_errors(edgeseg_cli, words: list[str]) -> None:  # noqa: ANN001
         (GateError, 7),
     ],
 )
-def test_exit_codes(edgeseg_cli, monkeypatch: pytest.MonkeyPatch, kind: type[EdgesegError], code: int) -> None:  # noqa: ANN001
+def test_exit_codes(edgeseg_cli, monkeypatch: pytest.MonkeyPatch, kind: type[EdgesegError], code: int) -> None:
     from edgeseg import doctor
 
     def fail() -> None:
@@ -131,7 +131,7 @@ def test_exit_codes(edgeseg_cli, monkeypatch: pytest.MonkeyPatch, kind: type[Edg
     assert "Traceback" in shown.err
 
 
-def test_a_bug_of_ours(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+def test_a_bug_of_ours(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgeseg import doctor
 
     def fail() -> None:
@@ -144,7 +144,7 @@ def test_a_bug_of_ours(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:  #
     assert "Traceback" in edgeseg_cli("--verbose", "doctor").err
 
 
-def test_ctrl_c(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+def test_ctrl_c(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgeseg import doctor
 
     def stop() -> None:
@@ -174,7 +174,7 @@ def test_every_error_has_its_code_in_the_tree() -> None:
 
 
 @pytest.mark.parametrize("name", ["npnet", None])
-def test_nets(edgeseg_cli, name: str | None) -> None:  # noqa: ANN001
+def test_nets(edgeseg_cli, name: str | None) -> None:
     done = edgeseg_cli("nets", *([name] if name else []), "--imgsz", "224x224", "--json", "-")
     assert (done.code, done.err.count("Traceback")) == (0, 0)
     value = done.json if name else next(one for one in done.json["nets"] if one["name"] == "npnet")
@@ -183,25 +183,25 @@ def test_nets(edgeseg_cli, name: str | None) -> None:  # noqa: ANN001
     assert round(value["gmac"], 2) == 0.98
 
 
-def test_nets_that_cannot_be(edgeseg_cli) -> None:  # noqa: ANN001
+def test_nets_that_cannot_be(edgeseg_cli) -> None:
     assert "no network named 'unet'" in edgeseg_cli("nets", "unet").sentence(2)
     assert "take 232x224" in edgeseg_cli("nets", "npnet", "--imgsz", "225x220").sentence(2)
     assert "two numbers joined by x" in edgeseg_cli("nets", "--imgsz", "big").sentence(2)
 
 
-def test_quiet_says_nothing(edgeseg_cli, tmp_path: Path) -> None:  # noqa: ANN001
+def test_quiet_says_nothing(edgeseg_cli, tmp_path: Path) -> None:
     done = edgeseg_cli("nets", "--quiet", "--json", tmp_path / "n.json")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert json.loads((tmp_path / "n.json").read_text())["nets"]
 
 
-def test_json_to_a_place_that_is_none(edgeseg_cli, tmp_path: Path) -> None:  # noqa: ANN001
+def test_json_to_a_place_that_is_none(edgeseg_cli, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     assert edgeseg_cli("nets", "--json", tmp_path / "file" / "n.json").sentence(5)
     assert edgeseg_cli("nets", "--json", tmp_path).sentence(5)
 
 
-def test_doctor(edgeseg_cli) -> None:  # noqa: ANN001
+def test_doctor(edgeseg_cli) -> None:
     done = edgeseg_cli("doctor", "--json", "-")
     assert done.code in (0, 6)
     checks = {one["name"]: one for one in done.json["checks"]}
@@ -214,7 +214,7 @@ def test_doctor(edgeseg_cli) -> None:  # noqa: ANN001
     assert "openvino" in edgeseg_cli("doctor").out
 
 
-def test_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, edgeseg_cli) -> None:  # noqa: ANN001
+def test_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, edgeseg_cli) -> None:
     from edgeseg import doctor
     from edgeseg.backends import openvino
 
@@ -280,7 +280,7 @@ def test_completion_offers_the_commands() -> None:
     assert "infer" in done.stdout.split(), (done.stdout, done.stderr)
 
 
-def test_verbose_anywhere(edgeseg_cli) -> None:  # noqa: ANN001
+def test_verbose_anywhere(edgeseg_cli) -> None:
     for words in (["nets", "--verbose", "--quiet"], ["--verbose", "nets", "--quiet"]):
         assert edgeseg_cli(*words).code == 0
 
@@ -317,7 +317,7 @@ def test_damaged_bundles(
     tiny_bundle: Path,
     tiny_data: Path,
     tmp_path: Path,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
     change: Callable[[Path], object],
     said: str,
 ) -> None:

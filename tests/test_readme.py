@@ -26,7 +26,7 @@ def commands(title: str) -> list[list[str]]:
 def test_own_data_in_five_commands(
     tiny_data: Path,
     tmp_path: Path,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = tmp_path / "my-frames"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 
-def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
     run = edgeseg_cli("val", tiny_run, "--data", tiny_data, "--json", "-")
     bundle = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--json", "-")
     assert run.code == bundle.code == 0
@@ -28,7 +28,7 @@ def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path
     assert "phantom all" in graph.json["frames"]
 
 
-def test_figures_are_those_of_the_masks(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_figures_are_those_of_the_masks(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
     """Recomputed from what `infer` writes, with nothing of edgeseg's metrics."""
     import edgeseg
 
@@ -46,7 +46,7 @@ def test_figures_are_those_of_the_masks(tiny_bundle: Path, tiny_data: Path, edge
     assert said["thresholds"] == [102]
 
 
-def test_files(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_files(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "val"
     done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", out, "--json", tmp_path / "v.json")
     assert done.code == 0
@@ -64,13 +64,13 @@ def test_files(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) 
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_splits_of_the_training(tiny_bundle: Path, tiny_data: Path, edgeseg_cli, split: str) -> None:  # noqa: ANN001
+def test_splits_of_the_training(tiny_bundle: Path, tiny_data: Path, edgeseg_cli, split: str) -> None:
     counts = {"train": 8, "val": 1, "test": 3}
     done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--split", split, "--json", "-")
     assert done.json["n_images"] == counts[split]
 
 
-def test_split_file(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_split_file(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
     file = tiny_run / "splits" / "phantom.val.txt"
     done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--split", file, "--json", "-")
     assert [one["name"] for one in done.json["images"]] == file.read_text().split()
@@ -79,7 +79,7 @@ def test_split_file(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_
     ).sentence(3)
 
 
-def test_thresholds_move_the_figures(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_thresholds_move_the_figures(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
     low, high = (
         edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--threshold", t, "--json", "-").json for t in (0, 1)
     )
@@ -93,7 +93,7 @@ def data(tiny_data: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_data, tmp_path / "set", ignore=shutil.ignore_patterns("*.mp4")))
 
 
-def test_wrong_data(tiny_bundle: Path, data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_wrong_data(tiny_bundle: Path, data: Path, edgeseg_cli) -> None:
     words = ["val", tiny_bundle, "--data", data]
     assert "has no field-of-view mask; use --area frame" in edgeseg_cli(*words, "--area", "fov").sentence(3)
     (data / "images" / "0003.png").write_bytes(b"\x89PNG")
@@ -109,7 +109,7 @@ def test_wrong_data(tiny_bundle: Path, data: Path, edgeseg_cli) -> None:  # noqa
     assert "no known data set layout" in edgeseg_cli(*words).sentence(3)
 
 
-def test_wrong_engines(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_wrong_engines(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
     for words in (
         ["--precision", "int8"],
         ["--precision", "fp16"],
@@ -121,7 +121,7 @@ def test_wrong_engines(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edges
     assert "no such run" in edgeseg_cli("val", "nothing", "--data", tiny_data).sentence(3)
 
 
-def test_out_that_cannot_be(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_out_that_cannot_be(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     (tmp_path / "file").write_text("x")
     assert edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", tmp_path / "file").sentence(5)
     assert (tmp_path / "file").read_text() == "x"

@@ -99,7 +99,7 @@ def test_the_same_run_the_same_bundle(
     tiny_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
 ) -> None:
     """With SOURCE_DATE_EPOCH every byte is the same again."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
@@ -134,7 +134,7 @@ def test_a_graph_that_differs_is_caught(run: tuple[FrameNet, Manifest]) -> None:
     assert caught.value.exit_code == 7
 
 
-def test_gate_and_what_the_command_says(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_gate_and_what_the_command_says(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "My_Bundle.edgeseg"
     done = edgeseg_cli("export", tiny_run, "--data", tiny_data, "--out", out, "--json", "-")
     assert done.code == 0, done.err
@@ -150,7 +150,7 @@ def test_gate_and_what_the_command_says(tiny_run: Path, tiny_data: Path, tmp_pat
     assert "documents" not in manifest
 
 
-def test_without_data_the_gate_is_parity(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_without_data_the_gate_is_parity(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> None:
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     done = edgeseg_cli("export", run, "--json", "-")
     assert done.code == 0, done.err
@@ -159,7 +159,7 @@ def test_without_data_the_gate_is_parity(tiny_run: Path, tmp_path: Path, edgeseg
     assert done.json["evaluations"] == []
 
 
-def test_export_over_an_old_bundle(tiny_run: Path, tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_export_over_an_old_bundle(tiny_run: Path, tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = Path(shutil.copytree(tiny_bundle, tmp_path / "a.edgeseg"))
     (out / "graphs" / "old.onnx").write_text("x")
     assert edgeseg_cli("export", tiny_run, "--out", out, "--quiet").code == 0
@@ -167,7 +167,7 @@ def test_export_over_an_old_bundle(tiny_run: Path, tiny_bundle: Path, tmp_path: 
     assert [file.name for file in tmp_path.iterdir()] == ["a.edgeseg"]
 
 
-def test_export_at_another_size(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_export_at_another_size(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "a.edgeseg"
     assert edgeseg_cli("export", tiny_run, "--imgsz", "72x80", "--out", out, "--quiet").code == 0
     spec = open_model(out).spec
@@ -181,7 +181,7 @@ def test_export_at_another_size(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> 
 def test_export_never_replaces_what_is_no_bundle(
     tiny_run: Path,
     tmp_path: Path,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
     place: str,
 ) -> None:
     """`--out .` or `--out RUN` must not cost the user a folder."""
@@ -198,7 +198,7 @@ def test_export_never_replaces_what_is_no_bundle(
     assert sorted(str(file) for file in tmp_path.rglob("*")) == before
 
 
-def test_what_cannot_be_exported(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_what_cannot_be_exported(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
     graph = tiny_bundle / "graphs" / "float.onnx"
     assert "a bare graph has no manifest; give the run or bundle it came from" in edgeseg_cli("export", graph).sentence(
         2

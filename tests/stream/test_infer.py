@@ -44,7 +44,7 @@ def clip(tiny_data: Path) -> Path:
     return tiny_data / "clip.mp4"
 
 
-def test_everything_into_a_folder(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_everything_into_a_folder(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "out"
     done = edgeseg_cli(*infer_words(tiny_bundle, clip, "--out", out, "--json", "-", "--threshold", 0.45))
     assert done.code == 0, done.err
@@ -61,7 +61,7 @@ def test_everything_into_a_folder(tiny_bundle: Path, clip: Path, tmp_path: Path,
     assert hidden(tmp_path) == []
 
 
-def test_masks_and_events_are_the_models(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_masks_and_events_are_the_models(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     """Frame by frame what Model says of the decoded clip, with the content box of the first frame held."""
     from edgeseg.stream.sources import open_source
 
@@ -88,7 +88,7 @@ def test_masks_and_events_are_the_models(tiny_bundle: Path, clip: Path, tmp_path
     assert some, "the threshold is wrong for this test: no frame has a mask"
 
 
-def test_rows_of_events(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_rows_of_events(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     events = tmp_path / "e.jsonl"
     before = time.time()
     assert edgeseg_cli(*infer_words(tiny_bundle, clip, "--events", events, "--threshold", 0)).code == 0
@@ -110,7 +110,7 @@ def test_rows_of_events(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_c
     assert (end["type"], end["sequence"], end["objects"]) == ("end", FRAMES - 1, [])
 
 
-def test_overlay_shows_the_mask(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_overlay_shows_the_mask(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     plain, full = tmp_path / "none.mp4", tmp_path / "all.mkv"
     assert edgeseg_cli(*infer_words(tiny_bundle, clip, "--out", plain, "--threshold", 1)).code == 0
     assert edgeseg_cli(*infer_words(tiny_bundle, clip, "--out", full, "--threshold", 0)).code == 0
@@ -123,7 +123,7 @@ def test_overlay_shows_the_mask(tiny_bundle: Path, clip: Path, tmp_path: Path, e
         assert np.abs(one[:40, :100].astype(int) - two[:40, :100]).mean() > 3  # legend and time
 
 
-def test_frames_limit_and_no_output(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_frames_limit_and_no_output(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     done = edgeseg_cli(*infer_words(tiny_bundle, clip, "--frames", 5, "--json", tmp_path / "s.json"))
     assert done.code == 0
     assert "engine: float (fp32) on" in done.out
@@ -139,7 +139,7 @@ def test_order_holds_with_frames_in_flight(
     tiny_bundle: Path,
     clip: Path,
     tmp_path: Path,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
     backend: str,
     threads: int,
 ) -> None:
@@ -162,7 +162,7 @@ def test_order_holds_with_frames_in_flight(
 # Pictures.
 
 
-def test_folder_of_pictures(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_folder_of_pictures(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "out"
     done = edgeseg_cli(*infer_words(tiny_bundle, tiny_data / "images", "--out", out, "--json", "-"))
     assert done.code == 0, done.err
@@ -174,7 +174,7 @@ def test_folder_of_pictures(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, 
     assert hidden(tmp_path) == []
 
 
-def test_glob_and_single_picture(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_glob_and_single_picture(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
     done = edgeseg_cli(*infer_words(tiny_bundle, f"{tiny_data}/images/000[0-4].png", "--json", "-"))
     assert done.json["frames"] == 5
     assert edgeseg_cli(*infer_words(tiny_bundle, tiny_data / "images/0001.png", "--json", "-")).json["frames"] == 1
@@ -184,7 +184,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(
     tiny_bundle: Path,
     tiny_data: Path,
     tmp_path: Path,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
 ) -> None:
     for folder in ("a", "b"):
         (tmp_path / "in" / folder).mkdir(parents=True)
@@ -194,7 +194,7 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(
     assert len(list(masks.iterdir())) == 2
 
 
-def test_pictures_of_several_sizes(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_pictures_of_several_sizes(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     sizes = {"a": (50, 70), "b": (1, 1), "c": (333, 41), "d": (7, 900)}
@@ -206,7 +206,7 @@ def test_pictures_of_several_sizes(tiny_bundle: Path, tmp_path: Path, edgeseg_cl
         assert cv2.imread(str(out / "masks" / f"{name}.png"), 0).shape == size
 
 
-def test_damaged_picture_in_the_middle(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_damaged_picture_in_the_middle(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     folder = Path(shutil.copytree(tiny_data / "images", tmp_path / "in"))
     (folder / "0005.png").write_bytes(b"no picture")
     said = edgeseg_cli(*infer_words(tiny_bundle, folder, "--masks", tmp_path / "m", "--events", tmp_path / "e.jsonl"))
@@ -233,7 +233,7 @@ def test_damaged_picture_in_the_middle(tiny_bundle: Path, tiny_data: Path, tmp_p
         ("17", 4, "camera 17: cannot be opened"),
         ("99999999999999999999", 4, "cannot be opened"),
         ("²", 3, "no such file"),
-        ("", 3, "no such file|no pictures|is a folder"),
+        ("", 3, "is empty; give the path"),
         ("x" * 5000, 3, "no such file|cannot be"),
         ("rtsp2://user:geheim@camera/live", 3, "no such kind of source"),
     ],
@@ -243,7 +243,7 @@ def test_sources_that_cannot_be(
     clip: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
     source: str,
     code: int,
     said: str,
@@ -283,7 +283,7 @@ def test_truncated_video_is_segmented_as_far_as_it_goes(
     tiny_bundle: Path,
     clip: Path,
     tmp_path: Path,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
 ) -> None:
     whole = remuxed(clip, tmp_path / "a.ts")
     cut = tmp_path / "cut.ts"
@@ -297,7 +297,7 @@ def test_truncated_video_is_segmented_as_far_as_it_goes(
     assert "Traceback" not in done.err
 
 
-def test_damaged_packets_are_said(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_damaged_packets_are_said(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     file = remuxed(clip, tmp_path / "a.mkv")
     data = bytearray(file.read_bytes())
     rng = np.random.default_rng(0)
@@ -313,12 +313,12 @@ def test_damaged_packets_are_said(tiny_bundle: Path, clip: Path, tmp_path: Path,
 # Outputs that cannot be.
 
 
-def test_models_that_cannot_run(tiny_run: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_models_that_cannot_run(tiny_run: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     assert "make one with: edgeseg export" in edgeseg_cli(*infer_words(tiny_run, clip)).sentence(2)
     assert "no such run" in edgeseg_cli(*infer_words(tmp_path / "none", clip)).sentence(3)
 
 
-def test_outputs_that_cannot_be(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_outputs_that_cannot_be(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     (tmp_path / "file").write_text("years of work")
     (tmp_path / "folder.mp4").mkdir()
     before = sorted(tmp_path.rglob("*"))
@@ -336,7 +336,7 @@ def test_outputs_that_cannot_be(tiny_bundle: Path, clip: Path, tmp_path: Path, e
     assert (tmp_path / "file").read_text() == "years of work"
 
 
-def test_show_without_a_window(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli, monkeypatch) -> None:  # noqa: ANN001
+def test_show_without_a_window(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli, monkeypatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     done = edgeseg_cli(*infer_words(tiny_bundle, clip, "--show", "--out", tmp_path / "out.mp4"))
@@ -345,7 +345,7 @@ def test_show_without_a_window(tiny_bundle: Path, clip: Path, tmp_path: Path, ed
     assert list(tmp_path.iterdir()) == []
 
 
-def test_second_writer_of_one_output(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_second_writer_of_one_output(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     from edgeseg.atomic import writer_lock
 
     out = tmp_path / "out.mp4"
@@ -367,7 +367,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("output", ["out.mp4", "out.mkv", "masks", "events.jsonl"])
-def test_full_disk(tiny_bundle: Path, clip: Path, small_disk: Path, edgeseg_cli, output: str) -> None:  # noqa: ANN001
+def test_full_disk(tiny_bundle: Path, clip: Path, small_disk: Path, edgeseg_cli, output: str) -> None:
     (small_disk / "filler").write_bytes(bytes(44 << 10))
     option = {"masks": "--masks", "events.jsonl": "--events"}.get(output, "--out")
     words = [option, small_disk / output, "--threshold", 0]
@@ -459,7 +459,7 @@ def test_error_in_on_result_ends_the_run(tiny_bundle: Path, clip: Path) -> None:
     assert threading.active_count() <= before
 
 
-def test_bench(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_bench(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
     times = tmp_path / "t.csv"
     words = ["--duration", 0, "--warmUp", 0, "--iterations", 7, "--percentile", "50,90", "--exportTimes", times]
     done = edgeseg_cli("bench", tiny_bundle, *words, "--backend", "openvino", "--json", "-")

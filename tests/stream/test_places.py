@@ -23,7 +23,7 @@ def picture(file: Path, height: int = 40, width: int = 40) -> Path:
     return file
 
 
-def test_video_is_not_written_over_itself(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_video_is_not_written_over_itself(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     clip = tmp_path / "clip.mp4"
     shutil.copy(tiny_data / "clip.mp4", clip)
     before = clip.read_bytes()
@@ -62,7 +62,7 @@ def test_no_source_is_not_the_working_folder() -> None:
         open_source("")
 
 
-def test_frame_of_one_pixel_and_brackets_in_names(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_frame_of_one_pixel_and_brackets_in_names(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
     """Brackets are no markup; H.264 gets a frame of two pixels a side."""
     out = tmp_path / "one [red] [/x].mp4"
     done = edgeseg_cli("infer", "--stream", picture(tmp_path / "pixel.png", 1, 1), "--model", tiny_bundle, "--out", out)

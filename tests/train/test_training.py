@@ -91,7 +91,7 @@ def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Recorder, "on_train_epoch_start", stop, raising=False)
 
 
-def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli) -> None:  # noqa: ANN001
+def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli) -> None:
     """The same metrics.csv and the same weights to the bit: order, augmentation, averaging and rates go on."""
     words = ["train", *QUICK, "--data", tiny_data, "--epochs", 3]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -125,7 +125,7 @@ def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: py
     assert (whole / "weights.safetensors").read_bytes() == before
 
 
-def test_resume_with_other_frames(tiny_run: Path, data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_resume_with_other_frames(tiny_run: Path, data: Path, tmp_path: Path, edgeseg_cli) -> None:
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     frame = data / "images" / "0000.png"
     cv2.imwrite(str(frame), cv2.imread(str(frame)) // 2)
@@ -133,7 +133,7 @@ def test_resume_with_other_frames(tiny_run: Path, data: Path, tmp_path: Path, ed
     assert "its --data was" in edgeseg_cli(*words).sentence(2)
 
 
-def test_out_that_exists(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_out_that_exists(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1]
     before = (tiny_run / "manifest.json").read_bytes()
     assert "exists; give --resume to go on with it, or another --out" in edgeseg_cli(
@@ -158,7 +158,7 @@ class Hostile:
         return (Path.touch, (self.proof,))
 
 
-def test_hostile_checkpoint(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_hostile_checkpoint(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1, "--out", run, "--resume"]
     proof = tmp_path / "executed"
@@ -178,7 +178,7 @@ def test_hostile_checkpoint(tiny_run: Path, tiny_data: Path, tmp_path: Path, edg
         assert not proof.exists()
 
 
-def test_wrong_data_is_named(data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_wrong_data_is_named(data: Path, tmp_path: Path, edgeseg_cli) -> None:
     """Found while frames are cached, in threads, behind MONAI's own errors; and nothing is left of the run."""
     out = tmp_path / "out"
     words = ["train", *QUICK, "--data", data, "--epochs", 1, "--out", out]
@@ -198,7 +198,7 @@ def test_wrong_data_is_named(data: Path, tmp_path: Path, edgeseg_cli) -> None:  
     assert not (out / "manifest.json").exists()
 
 
-def test_failing_at_once_leaves_nothing(tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_failing_at_once_leaves_nothing(tmp_path: Path, edgeseg_cli) -> None:
     (tmp_path / "empty").mkdir()
     out = tmp_path / "out"
     said = edgeseg_cli("train", *QUICK, "--data", tmp_path / "empty", "--out", out).sentence(3)
@@ -226,7 +226,7 @@ def test_wrong_options(
     tiny_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    edgeseg_cli,  # noqa: ANN001
+    edgeseg_cli,
     words: list[str],
     code: int,
     said: str | None,
@@ -246,14 +246,14 @@ def test_wrong_options(
     assert [file.name for file in tmp_path.iterdir()] == []
 
 
-def test_two_sets_of_one_name(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_two_sets_of_one_name(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     """Their splits would be written over each other."""
     other = shutil.copytree(tiny_data, tmp_path / "other" / "phantom")
     words = ["train", *QUICK, "--data", tiny_data, "--data", other, "--out", tmp_path / "out"]
     assert "two data sets are named phantom; rename" in edgeseg_cli(*words).sentence(2)
 
 
-def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "out"
     done = edgeseg_cli("train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", tiny_run, "--out", out)
     assert done.code == 0
@@ -268,7 +268,7 @@ def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli
     assert "is no safetensors file" in edgeseg_cli(*words).sentence(3)
 
 
-def test_run_with_a_changed_byte(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_run_with_a_changed_byte(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     data = bytearray((run / "weights.safetensors").read_bytes())
     data[-1] ^= 1
@@ -332,7 +332,7 @@ def test_signals(tiny_data: Path, tmp_path: Path, number: signal.Signals, code: 
 
 
 @pytest.mark.slow
-def test_second_training_into_one_folder(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:  # noqa: ANN001
+def test_second_training_into_one_folder(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "out"
     with start(tiny_data, out, "--epochs", "500") as process:
         wait_for_epochs(out, 1, process)

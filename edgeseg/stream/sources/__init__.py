@@ -34,12 +34,9 @@ def _video(text: str, _: SourceOptions) -> FrameSource:
 
 def _is_stills(text: str) -> bool:
     path = Path(text)
-    try:
-        if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-            return True
-        return any(sign in text for sign in "*?[") and not path.exists()
-    except OSError:  # such as a name longer than any file's
-        return False
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    return any(sign in text for sign in "*?[") and not path.exists()
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,12 @@ def kind_of(text: str) -> Kind:
     """The row of the table that SOURCE belongs to.
 
     Raises:
-        InputError: none.
+        InputError: none, or a name that no file can have.
     """
+    try:
+        Path(text).exists()
+    except OSError as error:  # such as a name longer than any file's
+        raise InputError(f"{text[:60]}: cannot be opened ({error.strerror})") from error
     if not text:
         raise InputError("--stream is empty; give the path of a video, a folder of pictures or a camera index")
     for kind in TABLE:

@@ -27,13 +27,9 @@ class VideoFile:
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self.warning = ""
-        try:
-            found, size = path.is_file(), path.stat().st_size if path.exists() else 0
-        except OSError as error:
-            raise InputError(f"{str(path)[:60]}: cannot be opened ({error.strerror})") from error
-        if not found:
+        if not path.is_file():
             raise InputError(f"{path}: no such file; give the path of a video, a folder of pictures or a camera index")
-        if size == 0:
+        if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; record or copy it again")
         try:
             self._container = av.open(str(path), timeout=10)
