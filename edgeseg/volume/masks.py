@@ -33,7 +33,7 @@ def read_mask(path: Path, series: Series) -> Mask:
         return other.hu > 0
     try:
         image = nibabel.load(path)
-        data, affine = np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)  # type: ignore[attr-defined]
+        data, affine = np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
     except (OSError, ImageFileError, ValueError, EOFError) as error:
         raise DataError(f"{path}: is no readable NIfTI file ({error})") from error
     if data.ndim != 3:
