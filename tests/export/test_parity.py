@@ -82,7 +82,7 @@ def shifted(graph: bytes) -> bytes:
             one.CopyFrom(numpy_helper.from_array((np.abs(array) + np.float32(0.02)).astype(np.float32), one.name))
         if one.name == "head.weight":
             array = numpy_helper.to_array(one)
-            one.CopyFrom(numpy_helper.from_array((array * np.float32(0.002)).astype(np.float32), one.name))
+            one.CopyFrom(numpy_helper.from_array((array * np.float32(0.2)).astype(np.float32), one.name))
     return model.SerializeToString()
 
 
