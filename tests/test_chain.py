@@ -25,6 +25,7 @@ def test_bundle_folder(tiny_bundle: Path) -> None:
     listed |= {one.fitted_file for one in manifest.golden} | {e.file for g in manifest.golden for e in g.expected}
     listed |= {one.file for one in manifest.documents}
     assert {one.role for one in manifest.documents} == {"report", "sbom", "card"}
+    listed |= {one.file for one in manifest.documents}
     assert files == listed | {"manifest.json", "manifest.sha256"}
     assert [file for file in tiny_bundle.parent.iterdir() if file.name.startswith(".")] == []
 

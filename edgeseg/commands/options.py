@@ -54,7 +54,9 @@ def parse_size(text: str, option: str = "--imgsz") -> tuple[int, int]:
     first, separator, second = text.lower().partition("x")
     good = separator and all(part.isascii() and part.isdecimal() and int(part[:6]) for part in (first, second))
     if not good:
-        raise UsageError(f"{option} {text}: give two numbers joined by x, such as 288x384")
+        # Height first for networks, width first for videos, as Ultralytics and ffmpeg have it.
+        example = "640x480 (width first)" if option == "--video-size" else "288x384 (height first)"
+        raise UsageError(f"{option} {text}: give two numbers joined by x, such as {example}")
     if max(int(first[:6]), int(second[:6])) > LARGEST:
         raise UsageError(f"{option} {text}: more than {LARGEST} pixels a side")
     return int(first), int(second)
