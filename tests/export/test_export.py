@@ -101,7 +101,7 @@ def test_the_same_run_the_same_bundle(
     monkeypatch: pytest.MonkeyPatch,
     edgeseg_cli,
 ) -> None:
-    """With SOURCE_DATE_EPOCH every byte is the same again, but for measured latencies and what reports and hashes them."""
+    """With SOURCE_DATE_EPOCH every byte is the same again, but for measured latencies and what shows them."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
     outs = [tmp_path / name / "a.edgeseg" for name in ("one", "two")]
     for out in outs:
