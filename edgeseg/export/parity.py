@@ -31,6 +31,8 @@ FLOOR_DB = 30.0
 # Outputs that are nearly all 0 have no signal to compare with; this many grey levels are no disagreement.
 LEAST_LEVELS = 2
 _NO_NOISE_DB = 99.0
+# A frame has a signal where at least this share of its probability is above a tenth.
+SEEN_LEVEL, SEEN_SHARE = 26, 0.01
 _SEARCH_FRAMES = 3
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 Frames = Sequence[NDArray[np.uint8]]
@@ -126,6 +128,13 @@ def check(subject: str, graph: bytes, frames: Frames, runners: dict[str, Runner]
             )
         out.append(Agreement(subject, backend, snr, largest))
     return out
+
+
+def to_float(float_graph: bytes, graph: bytes, frames: Frames, runner: Runner) -> float | None:
+    """Lowest SNR of a graph's frames to the float graph's in dB; frames on which float sees nothing do not count."""
+    wanted, got = meaning(float_graph, frames), runner(graph, frames)
+    shown = [index for index, one in enumerate(wanted) if (one >= SEEN_LEVEL).mean() >= SEEN_SHARE]
+    return min((snr_db(got[index], wanted[index]) for index in shown), default=None)
 
 
 def first_parting(graph: bytes, frames: Frames, run: Runner) -> str:
