@@ -1,0 +1,29 @@
+"""Where a figure comes from: what every stored result carries beside it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.machine import describe
+
+if TYPE_CHECKING:
+    from edgeseg.manifest import Manifest
+
+KEYS = ("command", "seed", "commit", "machine", "date")
+
+
+def provenance(manifest: Manifest | None) -> dict[str, Any]:
+    """Command as typed, machine, date and, of a model with a manifest, its training: recipe, seed, commit, weights."""
+    from edgeseg.manifest import now
+
+    program = Path(sys.argv[0])
+    typed = f"python {program.name}" if program.suffix == ".py" else program.name
+    out: dict[str, Any] = {"command": shlex.join([*typed.split(), *sys.argv[1:]]), "machine": describe(), "date": now()}
+    if manifest is not None:
+        training = manifest.training
+        out |= {"recipe": training.recipe, "seed": training.seed, "epochs": training.epochs}
+        out |= {"commit": training.commit, "weights_sha256": training.weights_sha256}
+    return out
