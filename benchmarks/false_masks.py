@@ -132,9 +132,8 @@ def main() -> None:
             images = (frame.image for frame in open_source(str(clip)))
             rows.append(measure(model, "laparoscopy", images, stills=False))
         engine, thresholds = str(model.engine), model.thresholds
-    table = Table(
-        "frames of", "frames", "false masks a minute", "of ≥ 0.2 % of the frame", "mean area", title=source.name
-    )
+    columns = ("frames of", "frames", "false masks a minute", "of ≥ 0.2 % of the frame", "mean area")
+    table = Table(*columns, title=source.name)
     for row in rows:
         figures = (f"{row.per_minute:.0f}", f"{row.visible_per_minute:.0f}", f"{row.mean_area:.4f}")
         table.add_row(row.what, str(row.frames), *figures)

@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def dice(a: Mask, b: Mask) -> float:
 
 def flicker(masks: list[Mask]) -> float:
     """Mean of 1 − Dice of neighbours."""
-    return float(np.mean([1 - dice(a, b) for a, b in zip(masks, masks[1:], strict=False)]))
+    return float(np.mean([1 - dice(a, b) for a, b in pairwise(masks)]))
 
 
 def delays(masks: list[Mask], truth: list[Mask]) -> tuple[list[int], list[int], int]:
@@ -73,12 +74,9 @@ def delays(masks: list[Mask], truth: list[Mask]) -> tuple[list[int], list[int], 
     present = [bool(one.any()) for one in truth]
     edges = [n for n in range(1, len(present)) if present[n] != present[n - 1]] + [len(present)]
     onset, offset, onsets = [], [], 0
-    for start, end in zip(edges, edges[1:], strict=False):
-        found = [
-            n - start
-            for n in range(start, end)
-            if ((masks[n] & truth[n]).any() if present[start] else not masks[n].any())
-        ]
+    for start, end in pairwise(edges):
+        here = [(masks[n] & truth[n]).any() if present[start] else not masks[n].any() for n in range(start, end)]
+        found = [number for number, met in enumerate(here) if met]
         onsets += present[start]
         if found:
             (onset if present[start] else offset).append(found[0])

@@ -48,7 +48,7 @@ def test_calibration_error_of_a_known_shift(levels: int) -> None:
     high, low = round(0.9 * (levels - 1)), round(0.1 * (levels - 1))
     histogram[:, high] = 4000, 6000
     histogram[:, low] = 27000, 3000
-    assert calibration_error(histogram) == pytest.approx(0.25 * 0.3, abs=1e-3)
+    assert calibration_error(histogram) == pytest.approx(0.25 * 0.3, abs=3e-3)  # 0.9 is no level of 8 bits
     assert [one.pixels for one in bins(histogram)] == [30000, 10000]
     assert [one.frequency for one in bins(histogram)] == [0.1, 0.6]
     assert calibration_error(np.zeros((2, levels), np.int64)) == 0
