@@ -26,6 +26,12 @@ def command(
     show: Annotated[bool, typer.Option("--show", help="A window; needs a display and opencv-python.")] = False,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Stop after so many.")] = None,
     threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
+    smoothing: Annotated[
+        float | None,
+        typer.Option(
+            "--smoothing", metavar="A", min=0.0, max=0.95, help="Weight of the previous probability; 0 is off."
+        ),
+    ] = None,
     backend: options.BackendOption = options.Backend.auto,
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,
@@ -60,7 +66,15 @@ def command(
             return
         outputs = Outputs(out, masks, events, show)
         summary, written = infer(
-            loaded, stream, outputs, source_options, frames=frames, tile=tile, streams=streams, quiet=quiet
+            loaded,
+            stream,
+            outputs,
+            source_options,
+            frames=frames,
+            tile=tile,
+            streams=streams,
+            smoothing=smoothing,
+            quiet=quiet,
         )
     screen.print(summary.table())
     for path in written:

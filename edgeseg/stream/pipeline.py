@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from edgeseg.fit import Placement
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources import open_source
 from edgeseg.stream.sources.base import FrameSource
 from edgeseg.stream.summary import Summary
@@ -146,6 +147,7 @@ def run(
     on_result: Callable[[Result], None] | None = None,
     frames: int | None = None,
     streams: int = 1,
+    smoothing: float | None = None,
 ) -> Summary:
     """Segments a whole source.
 
@@ -156,6 +158,7 @@ def run(
         on_result: called in the calling thread with every frame and its result.
         frames: stop after so many.
         streams: frames in flight in the model at once; what it was loaded with.
+        smoothing: weight of the previous probability, 0 to 0.95; the manifest's if None. Pictures are never smoothed.
 
     Returns:
         The summary; ``warning`` says what was wrong with the source though frames came.
@@ -168,6 +171,8 @@ def run(
     opened = open_source(source) if isinstance(source, str) else source
     summary = Summary(opened.name, str(model.engine))
     placement: Placement | None = None
+    weight = model.spec.output.smoothing if smoothing is None else smoothing
+    smooth = Smoothing(0.0 if opened.stills else weight)
     flying: deque[tuple[StreamFrame, Future[Result]]] = deque()
     summary.begin()
     try:
@@ -182,9 +187,9 @@ def run(
                     placement = model.place(frame.image)
                 flying.append((frame, pool.submit(model, frame.image, placement)))
                 if len(flying) > streams:
-                    _deliver(*flying.popleft(), summary, writer, on_result)
+                    _deliver(*flying.popleft(), smooth, summary, writer, on_result)
             while flying:
-                _deliver(*flying.popleft(), summary, writer, on_result)
+                _deliver(*flying.popleft(), smooth, summary, writer, on_result)
             if frame.error is not None:
                 raise frame.error
     finally:
@@ -196,12 +201,13 @@ def run(
 def _deliver(
     frame: StreamFrame,
     future: Future[Result],
+    smooth: Smoothing,
     summary: Summary,
     writer: _Writer,
     on_result: Callable[[Result], None] | None,
 ) -> None:
-    """Waits for the oldest frame's result, counts it and hands it on: the order of the source is kept."""
-    result = future.result()
+    """Waits for the oldest frame's result, smooths, counts and hands it on: the order of the source is kept."""
+    result = smooth.apply(frame, future.result())
     result.sequence, result.source_time = frame.sequence, frame.source_time
     result.received = frame.received
     summary.frames += 1

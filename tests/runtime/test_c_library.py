@@ -224,3 +224,21 @@ def rewrite(path: Path, data: bytes) -> None:
     """Replaces a bundle's manifest and its hash."""
     (path / "manifest.json").write_bytes(data)
     (path / "manifest.sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  manifest.json\n")
+
+
+def test_smoothing_agrees_over_a_sequence(library: Library, bundles: Path) -> None:
+    """The manifest's smoothing, level by level, with a gap in between."""
+    from edgeseg.stream.frame import StreamFrame
+    from edgeseg.stream.smoothing import Smoothing
+
+    path = bundles / "smooth.edgeseg"
+    session = library.open(path, backend=2, precision=1, threads=1)
+    with python_model(path) as model:
+        smooth = Smoothing(model.spec.output.smoothing)
+        assert smooth.weight == 0.5
+        for sequence in (1, 2, 3, 4, 6, 7):
+            frame = picture(101, 200, seed=sequence)
+            wanted = smooth.apply(StreamFrame(frame, sequence, 0.0, 0.0, 0.0, 0.0), model(frame))
+            out = session.run(frame, sequence=sequence)
+            np.testing.assert_array_equal(out.probability, wanted.probability, err_msg=str(sequence))
+            np.testing.assert_array_equal(out.mask, wanted.mask)
