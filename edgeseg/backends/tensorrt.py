@@ -7,9 +7,11 @@ The v3 execution API only, which 8.6, 10, 11 and TensorRT for RTX all have.
 
 from __future__ import annotations
 
+import atexit
 import queue
 import re
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -68,6 +70,12 @@ class _Owner:
             del item, call, future  # nothing of an answer outlives its call here
 
 
+def _close(engine: weakref.ref[TensorRtEngine]) -> None:
+    one = engine()
+    if one is not None:
+        one.close()
+
+
 class TensorRtEngine:
     """A plan on a GPU.
 
@@ -100,6 +108,8 @@ class TensorRtEngine:
         self._closed = False
         self.uses_cuda_graph = False
         self._owner = _Owner("edgeseg-tensorrt")
+        # pycuda aborts a process that ends with a context still in place.
+        atexit.register(_close, weakref.ref(self))
         try:
             self._owner.ask(lambda: self._open(plan, open_cuda, host_code=host_code))
         except BaseException:
