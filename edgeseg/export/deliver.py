@@ -14,7 +14,6 @@ from edgeseg.bundle import SUFFIX, ZOO, Source, open_model, require_manifest
 from edgeseg.export import engines
 from edgeseg.export.extend import Extended, extend
 from edgeseg.export.request import Request
-from edgeseg.export.tensorrt_progress import Progress
 
 if TYPE_CHECKING:
     from edgeseg.export import check, parity
@@ -47,7 +46,6 @@ def deliver(
     imgsz: tuple[int, int] | None = None,
     device: int = 0,
     step: Step = lambda _: None,
-    progress: Callable[[], Progress] = Progress,
 ) -> Delivered:
     """Exports. A bundle without labelled frames keeps what it holds and gets what it lacks.
 
@@ -65,10 +63,10 @@ def deliver(
             from edgeseg.export.run import check_place
 
             check_place(target)
-        done = _of(target, extend(source, request, target, device=device, step=step, progress=progress))
+        done = _of(target, extend(source, request, target, device=device, step=step))
     else:
         console.require("train", "torch", "onnx", "onnxscript")
-        done = _exported(source, request, data, split, target, opset, imgsz, device, step, progress, more=more)
+        done = _exported(source, request, data, split, target, opset, imgsz, device, step, more=more)
     if request.triton is not None:
         from edgeseg.export import triton
 
@@ -79,7 +77,7 @@ def deliver(
 
 def _exported(
     source: Source, request: Request, data: list[Path], split: str | None, target: Path, opset: int,
-    imgsz: tuple[int, int] | None, device: int, step: Step, progress: Callable[[], Progress], *, more: bool,
+    imgsz: tuple[int, int] | None, device: int, step: Step, *, more: bool,
 ) -> Delivered:  # fmt: skip
     """A whole export; graphs' variants and engines are added beside its place before it takes it."""
     from edgeseg.export.run import check_place, export_run
@@ -93,7 +91,7 @@ def _exported(
         return run(target)
     with tempfile.TemporaryDirectory(prefix=".edgeseg-export-", dir=target.absolute().parent) as beside:
         first = run(Path(beside) / target.name)
-        second = extend(open_model(str(first.path)), request, target, device=device, step=step, progress=progress)
+        second = extend(open_model(str(first.path)), request, target, device=device, step=step)
     done = _of(target, second)
     done.measured = True
     done.agreements, done.float_layers = first.agreements, first.float_layers

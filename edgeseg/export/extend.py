@@ -41,7 +41,6 @@ def extend(
     *,
     device: int = 0,
     step: Step = lambda _: None,
-    progress: Callable[[], Progress] = Progress,
 ) -> Extended:
     """Writes a bundle anew with the graphs and engines that are asked for and missing.
 
@@ -51,7 +50,6 @@ def extend(
         target: another place; the bundle itself by default.
         device: index of the GPU that engines are timed on, where the library needs one.
         step: told what happens next.
-        progress: makes the progress of one build.
 
     Raises:
         BackendError: an engine cannot be built here.
@@ -76,7 +74,8 @@ def extend(
             graphs[entry.name] = files[entry.file]
         step(f"building engine {wish.name}")
         library, card = engines.builder(wish, bundle, device)
-        out.plans.append(engines.make(wish, out.manifest, graphs, library, card, progress=progress()))
+        told = Progress(lambda line, name=wish.name: step(f"building engine {name}: {line}"))  # type: ignore[misc]
+        out.plans.append(engines.make(wish, out.manifest, graphs, library, card, progress=told))
     out.manifest, plans = engines.with_engines(out.manifest, out.plans)
     step("writing the bundle")
     out.manifest = rewrite.write(source, out.manifest, files | plans, target)

@@ -1,47 +1,37 @@
-"""Progress of an engine build: the library's monitor → a bar, and a way to cancel."""
+"""Progress of an engine build: the library's monitor → one line for rich's status, and a way to cancel."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
-
-from rich.progress import Progress as Bar
 
 
 class Progress:
     """Where a build is; ``cancelled`` set from any thread stops it at its next step.
 
     Args:
-        bar: rich's, shown by the caller; None for none.
+        say: told a line such as "Compiling kernels 12/68", from the building thread.
     """
 
-    def __init__(self, bar: Bar | None = None) -> None:
+    def __init__(self, say: Callable[[str], None] = lambda _: None) -> None:
         self.cancelled = False
         self.phases: list[str] = []
-        self._bar = bar
-        self._tasks: dict[str, Any] = {}
+        self._say = say
+        self._steps: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def start(self, phase: str, steps: int) -> None:
         """A phase of so many steps begins; phases lie in one another."""
         with self._lock:
             self.phases.append(phase)
-            if self._bar is not None:
-                self._tasks[phase] = self._bar.add_task(phase, total=steps, note="")
+            self._steps[phase] = steps
+        self._say(f"{phase} 0/{steps}")
 
     def step(self, phase: str, number: int) -> bool:
         """A step is done; whether to go on."""
-        with self._lock:
-            if self._bar is not None and phase in self._tasks:
-                self._bar.update(self._tasks[phase], completed=number + 1)
+        self._say(f"{phase} {number + 1}/{self._steps.get(phase, 0)}")
         return not self.cancelled
-
-    def finish(self, phase: str) -> None:
-        """A phase ends; its line goes."""
-        with self._lock:
-            task = self._tasks.pop(phase, None)
-            if self._bar is not None and task is not None:
-                self._bar.remove_task(task)
 
 
 def monitor(trt: Any, progress: Progress) -> Any:
@@ -57,7 +47,7 @@ def monitor(trt: Any, progress: Progress) -> Any:
         def step_complete(self, phase_name: str, step: int) -> bool:
             return progress.step(phase_name, step)
 
-        def phase_finish(self, phase_name: str) -> None:
-            progress.finish(phase_name)
+        def phase_finish(self, _phase_name: str) -> None:
+            pass
 
     return Monitor()
