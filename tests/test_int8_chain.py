@@ -49,7 +49,7 @@ def test_verify(bundle: Path, edgeseg_cli: Callable) -> None:
     done = edgeseg_cli("verify", bundle, "--json", "-")
     assert done.code == 0, done.err
     assert done.json["passed"]
-    assert {one["name"] for one in done.json["checks"]} == {"hashes", "files", "golden", "parity"}
+    assert {one["name"] for one in done.json["checks"]} == {"hashes", "files", "golden", "parity", "finite"}
 
 
 def test_verify_names_what_changed(bundle: Path, tmp_path: Path, edgeseg_cli: Callable) -> None:

@@ -36,6 +36,7 @@ def command(
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,
     threads: options.Threads = 0,
+    rebuild: options.Rebuild = False,
     tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large pictures.")] = False,
     video_size: Annotated[str | None, typer.Option("--video-size", metavar="WxH", help="Asked of a camera.")] = None,
     framerate: Annotated[float | None, typer.Option("--framerate", min=0.1, help="Asked of a camera.")] = None,
@@ -53,12 +54,14 @@ def command(
     from edgeseg.volume import is_series
 
     screen = console.console(json_to, quiet=quiet)
-    source_options = SourceOptions(options.parse_size(video_size, "--video-size") if video_size else None, framerate)
+    asked = options.parse_size(video_size, "--video-size") if video_size else None
+    source_options = SourceOptions(asked, framerate)
     # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
     streams = 1 if kind_of(stream).live else threads or cpus()
     loaded = open_model(model).load(
-        backend.value, precision.value, device=device, threads=threads, streams=streams, threshold=threshold
-    )
+        backend.value, precision.value, device=device, threads=threads, streams=streams, threshold=threshold,
+        rebuild=rebuild, camera=(asked[1], asked[0]) if asked else None,
+    )  # fmt: skip
     with loaded:
         screen.print(f"engine: {loaded.engine}")
         if is_series(Path(stream)):

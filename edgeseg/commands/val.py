@@ -26,6 +26,7 @@ def command(
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,
     threads: options.Threads = 0,
+    rebuild: options.Rebuild = False,
     threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
     area: Annotated[Area, typer.Option("--area", help="Whole frames, or inside the field of view.")] = Area.frame,
     tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large stills.")] = False,
@@ -37,6 +38,11 @@ def command(
     from edgeseg import console
     from edgeseg.val import validate, write_outputs
 
+    if rebuild:
+        from edgeseg.bundle import open_model
+        from edgeseg.export.engines import rebuilt
+
+        rebuilt(open_model(model), device=device)
     report = validate(
         model,
         data,

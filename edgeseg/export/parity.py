@@ -137,6 +137,22 @@ def to_float(float_graph: bytes, graph: bytes, frames: Frames, runner: Runner) -
     return min((snr_db(got[index], wanted[index]) for index in shown), default=None)
 
 
+def fp16_holds(subject: str, graph: bytes, float_graph: bytes, frames: Frames) -> Agreement:
+    """Compares the meaning of an FP16 graph with that of the float graph it came from.
+
+    Raises:
+        GateError: FP16 does not hold this network's values.
+    """
+    got, wanted = meaning(graph, frames), meaning(float_graph, frames)
+    snr, largest = snr_db(got, wanted), int(np.abs(got.astype(np.float64) - wanted.astype(np.float64)).max())
+    if snr < FLOOR_DB and largest > LEAST_LEVELS:
+        raise GateError(
+            f"{subject}: differs from the float graph (SNR {snr:.1f} dB, at least {FLOOR_DB:.0f} is wanted); the "
+            "network's values do not fit FP16: take --int8 or fp32; no bundle was written"
+        )
+    return Agreement(subject, "float", snr, largest)
+
+
 def first_parting(graph: bytes, frames: Frames, run: Runner) -> str:
     """The first layer whose output differs, found by cutting the graph off behind each layer in turn.
 

@@ -249,7 +249,7 @@ def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db:
     value = {
         "subject": one.subject,
         "backend": one.backend,
-        "backend_version": backends.BACKENDS[one.backend]().version(),
+        "backend_version": one.version or backends.BACKENDS[one.backend]().version(),
         "purpose": purpose,
         "data": selection.dataset.name,
         "split": selection.split,
