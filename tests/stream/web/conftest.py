@@ -18,7 +18,7 @@ pytest.importorskip("uvicorn", reason="pip install 'edgeseg[web]'")
 pytest.importorskip("websockets", reason="pip install 'edgeseg[web]'")
 
 from edgeseg import fit
-from edgeseg.data.phantom import colonoscopy
+from edgeseg.data.phantom import PhantomFrame, colonoscopy
 from edgeseg.manifest import Manifest
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
@@ -45,7 +45,7 @@ class Feed:
     sink: WebSink
     name: str
     model: Any
-    clip: Any
+    clip: list[PhantomFrame]
     sequence: int = -1
 
     def frame(self, *, mask: bool = True, delay_ms: float = 8.0) -> None:
@@ -91,6 +91,16 @@ class Show:
         return self.viewer.address.port
 
 
+def scene(seed: int, size: tuple[int, int], frames: int = 6) -> list[PhantomFrame]:
+    """A few frames with a polyp in the middle of their clip, back and forth without a jump."""
+    small = colonoscopy(60, 80, 60, seed)
+    areas = [int((one.mask > 0).sum()) for one in small]
+    start = min(max(range(60), key=areas.__getitem__), 60 - frames)
+    clip = colonoscopy(60, *size, seed)
+    there = [clip[index] for index in range(start, start + frames)]
+    return there + there[-2:0:-1]
+
+
 @pytest.fixture
 def show() -> Iterator[Callable[..., Show]]:
     """Starts a viewer with so many streams on a free port."""
@@ -102,8 +112,7 @@ def show() -> Iterator[Callable[..., Show]]:
         feeds = []
         for number in range(streams):
             model, name = stand_in(), f"theatre-{number + 1}"
-            clip = colonoscopy(40, *size, 5 + 3 * number)
-            feeds.append(Feed(viewer.add(name, model), name, model, clip))
+            feeds.append(Feed(viewer.add(name, model), name, model, scene(5 + 3 * number, size)))
         return Show(viewer, feeds)
 
     yield start

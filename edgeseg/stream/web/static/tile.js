@@ -3,7 +3,7 @@
 import { paint } from "./mask.js";
 
 const ORDER = ["LIVE", "FROZEN", "NO_SIGNAL", "INVALID", "STALE", "LOST"];
-const STALE_MS = 500, LOST_MS = 3000, POINTS = 150;
+const STALE_MS = 500, LOST_MS = 3000, POINTS = 120;
 const ACK = new Uint8Array(0);
 
 export class Tile {
@@ -113,9 +113,10 @@ export class Tile {
   figures() {
     const { said, at } = this;
     const show = (node, value, digits) => { node.textContent = value ? value.toFixed(digits) : "–"; };
-    show(at.p50b, said.latency_ms.p50, 0);
-    show(at.p95b, said.latency_ms.p95, 0);
-    show(at.fpsb, said.fps, 1);
+    const gone = said.state === "STALE" || said.state === "LOST";
+    show(at.p50b, gone ? 0 : said.latency_ms.p50, 0);
+    show(at.p95b, gone ? 0 : said.latency_ms.p95, 0);
+    show(at.fpsb, gone ? 0 : said.fps, 1);
     at.time.textContent = this.frame ? new Date(this.frame.wall_time * 1000).toLocaleTimeString("en-GB") : "";
     this.spark();
   }
@@ -136,9 +137,11 @@ export class Tile {
     pen.lineWidth = 1.5 * ratio;
     pen.lineJoin = "round";
     pen.strokeStyle = "#7cc7ff";
+    pen.globalAlpha = this.state === "LIVE" ? 1 : 0.4;
     pen.beginPath();
     this.points.forEach((value, index) => { if (value !== null) pen[index && this.points[index - 1] !== null ? "lineTo" : "moveTo"](x(index), y(value)); });
     pen.stroke();
+    pen.globalAlpha = 1;
     pen.fillStyle = "#ff5a5a";
     this.points.forEach((value, index) => { if (value === null) pen.fillRect(x(index), height - 3 * ratio, width / POINTS + 1, 3 * ratio); });
   }
