@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -164,33 +165,37 @@ class Channel:
 
     async def pump(self) -> None:
         """Turns the newest frame into pictures for those who watch, for ever."""
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
         last: Shown | None = None
         known: set[Slot] = set()
         while True:
             began = time.monotonic()
-            pages, plains = set(self._pages), set(self._plain)
-            shown = self._shown
-            fresh = shown is not last
-            if pages:
-                # Those who just came get the picture that stands, whatever its age; the header says it.
-                wanted = pages if fresh else pages - known
-                shared = None
-                if wanted and shown is not None:
-                    shared = await loop.run_in_executor(self._executor, picture, shown.frame, shown.result)
-                for slot in pages:
-                    slot.put(shared if slot in wanted else None)
-            if plains and (fresh or self.status().state != "LIVE" or plains - known):
-                one = await loop.run_in_executor(self._executor, self._annotated, shown)
-                for slot in plains:
-                    slot.put(one)
-            last, known = shown, pages | plains
+            watching, shown = self._pages | self._plain, self._shown
+            try:
+                await self._hand_out(shown, known, fresh=shown is not last)
+            except Exception:  # one frame that cannot be encoded must not end the viewer; pages say STALE meanwhile
+                logging.getLogger(__name__).exception("a picture could not be made")
+            last, known = shown, watching
             await asyncio.sleep(max(0.0, SHORTEST_S - (time.monotonic() - began)))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_S):
                     await self._fresh.wait()
             self._fresh.clear()
+
+    async def _hand_out(self, shown: Shown | None, known: set[Slot], *, fresh: bool) -> None:
+        """A new picture for everybody, the standing one for those who just came, at least the state for the rest."""
+        loop = asyncio.get_running_loop()
+        pages, plain = set(self._pages), set(self._plain)
+        wanted = pages if fresh else pages - known
+        shared = None
+        if wanted and shown is not None:
+            shared = await loop.run_in_executor(self._executor, picture, shown.frame, shown.result)
+        for slot in pages:
+            slot.put(shared if slot in wanted else None)
+        if plain and (fresh or self.status().state != "LIVE" or plain - known):
+            one = await loop.run_in_executor(self._executor, self._annotated, shown)
+            for slot in plain:
+                slot.put(one)
 
     def _annotated(self, shown: Shown | None) -> bytes:
         return annotated(self._overlay, shown.frame if shown else None, shown.result if shown else None, self.status())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -91,6 +92,7 @@ class Show:
         return self.viewer.address.port
 
 
+@functools.cache
 def scene(seed: int, size: tuple[int, int], frames: int = 6) -> list[PhantomFrame]:
     """A few frames with a polyp in the middle of their clip, back and forth without a jump."""
     small = colonoscopy(60, 80, 60, seed)
@@ -112,7 +114,7 @@ def show() -> Iterator[Callable[..., Show]]:
         feeds = []
         for number in range(streams):
             model, name = stand_in(), f"theatre-{number + 1}"
-            feeds.append(Feed(viewer.add(name, model), name, model, scene(5 + 3 * number, size)))
+            feeds.append(Feed(viewer.add(name, model), name, model, list(scene(5 + 3 * number, size))))
         return Show(viewer, feeds)
 
     yield start
