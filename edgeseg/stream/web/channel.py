@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.web.message import picture, status_json
 from edgeseg.stream.web.pace import Pace
-from edgeseg.stream.web.state import plain, shown_status
 from edgeseg.stream.web.slot import Slot
+from edgeseg.stream.web.state import plain, shown_status
 from edgeseg.stream.web.still import annotated
 
 if TYPE_CHECKING:

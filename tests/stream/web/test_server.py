@@ -271,7 +271,7 @@ def test_nothing_is_encoded_for_nobody(show, get, monkeypatch: pytest.MonkeyPatc
         calls.clear()
         running.feeds[0].frame()
         for page in pages:
-            while page.recv(timeout=5)[:4] and not len(calls):
+            while page.recv(timeout=5)[:4] and not calls:
                 page.send(b"")
         assert calls == [1]
 
