@@ -29,6 +29,7 @@ from edgeseg.commands import (
     zoo,
 )  # fmt: skip
 from edgeseg.errors import EdgesegError
+from edgeseg.stream import journal
 
 app = typer.Typer(
     name="edgeseg",
@@ -54,7 +55,9 @@ def top(
 ) -> None:
     """Options of the program itself."""
     if verbose:
-        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+        handler = logging.StreamHandler()
+        handler.setFormatter(journal.Formatter("%(name)s: %(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 for name, command in (
@@ -135,7 +138,7 @@ def _usage_error(error: Exception) -> int | None:
 
 
 def _stopped(message: str, code: int) -> int:
-    sys.stderr.write(f"edgeseg: {' '.join(message.split())}\n")
+    journal.say(f"edgeseg: {message}", journal.ERROR)
     return code
 
 

@@ -23,6 +23,9 @@ def command(
     ] = None,
     masks: Annotated[Path | None, typer.Option("--masks", metavar="DIR", help="Masks as PNG.")] = None,
     events: Annotated[Path | None, typer.Option("--events", metavar="FILE", help="Events as JSONL.")] = None,
+    web: options.Web = None,
+    crop: options.Crop = "off",
+    _config: options.Config = None,
     show: Annotated[bool, typer.Option("--show", help="A window; needs a display and opencv-python.")] = False,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Stop after so many.")] = None,
     threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
@@ -67,7 +70,7 @@ def command(
         if is_series(Path(stream)):
             console.write_json(_series(loaded, Path(stream), out, screen), json_to)
             return
-        outputs = Outputs(out, masks, events, show)
+        outputs = Outputs(out, masks, events, show, web)
         summary, written = infer(
             loaded,
             stream,
@@ -78,6 +81,7 @@ def command(
             streams=streams,
             smoothing=smoothing,
             quiet=quiet,
+            crop=crop,
         )
     screen.print(summary.table())
     for path in written:

@@ -41,6 +41,8 @@ PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Which p
 Device = Annotated[int, typer.Option("--device", min=0, help="Index of the device.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 is all.")]
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="Rebuild engines that do not fit this machine first.")]
+Web = Annotated[str | None, typer.Option("--web", metavar="[HOST:]PORT", help="A page with the live picture.")]
+Crop = Annotated[str, typer.Option("--crop", metavar="off|auto|W:H:X:Y", help="Blank what is not the picture.")]
 ImageSize = Annotated[str | None, typer.Option("--imgsz", metavar="HxW", help="Network input, height x width.")]
 
 
@@ -62,3 +64,31 @@ def parse_size(text: str, option: str = "--imgsz") -> tuple[int, int]:
     if max(int(first[:6]), int(second[:6])) > LARGEST:
         raise UsageError(f"{option} {text}: more than {LARGEST} pixels a side")
     return int(first), int(second)
+
+
+def from_config(context: typer.Context, path: Path | None) -> Path | None:
+    """``--config``: what a file says stands where the command line says nothing.
+
+    Raises:
+        UsageError: the file, or something in it.
+    """
+    if path is not None:
+        from edgeseg.stream.config import read
+
+        names = {option.removeprefix("--"): one for one in context.command.params for option in one.opts}
+        said = {}
+        for key, value in read(path, names).items():
+            one = names[key]
+            values = value if isinstance(value, list) else [value]
+            # As on the command line: several for an option that may be given several times.
+            said[str(one.name)] = values if one.multiple else value if isinstance(value, bool) else str(values[-1])
+            if len(values) > 1 and not one.multiple:
+                raise UsageError(f"--config {path}: {key} takes one value")
+        context.default_map = {**(context.default_map or {}), **said}
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE.toml", help="Options of a device.", is_eager=True, callback=from_config),
+]

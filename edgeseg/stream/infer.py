@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING
 from edgeseg import console
 from edgeseg.atomic import check_writable, writer_lock
 from edgeseg.errors import OutputError, UsageError
+from edgeseg.stream import journal
+from edgeseg.stream.crop import Crop
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
+from edgeseg.stream.service import Progress
 from edgeseg.stream.sinks.events import EventsFile
 from edgeseg.stream.sinks.masks import MaskFolder
 from edgeseg.stream.sinks.video import SUFFIXES, StillSink, VideoSink
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from edgeseg.stream.sinks.base import Sink
     from edgeseg.stream.sources.base import FrameSource, SourceOptions
     from edgeseg.stream.summary import Summary
+    from edgeseg.stream.web.server import Viewer
 
 
 # Not written: mp4 plays everywhere, mkv survives a kill; a folder would hardly be called so.
@@ -37,6 +42,7 @@ class Outputs:
     masks: Path | None = None
     events: Path | None = None
     show: bool = False
+    web: str | None = None
 
     def paths(self) -> list[Path]:
         """Those that were given."""
@@ -77,6 +83,7 @@ def infer(
     streams: int = 1,
     smoothing: float | None = None,
     quiet: bool = False,
+    crop: str = "off",
 ) -> tuple[Summary, list[Path]]:
     """Runs a model over SOURCE into the outputs; the summary and what was written.
 
@@ -84,6 +91,7 @@ def infer(
         EdgesegError: source, engine or output, each with its sentence; finished outputs stay usable.
     """
     check_places(outputs)
+    cut = Crop.parse(crop, journal.say)
     source = open_source(stream, options)
     places = Places.of(outputs, stills=source.stills)
     try:
@@ -102,7 +110,10 @@ def infer(
         try:
             for path in sorted({path.absolute() for path in outputs.paths()}):
                 locks.enter_context(writer_lock(path))
+            viewer = locks.enter_context(open_viewer(outputs.web)) if outputs.web else None
             sinks = make_sinks(model, source, places, show=outputs.show)
+            sinks += [viewer.add(source.name, model)] if viewer else []
+            sinks += [Progress()] if os.environ.get("NOTIFY_SOCKET") else []
         except BaseException:
             source.close()
             raise
@@ -116,8 +127,24 @@ def infer(
                 bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
 
             told = None if bar.disable else on_result
-            summary = run(model, source, sinks, on_result=told, frames=frames, streams=streams, smoothing=smoothing)
+            summary = run(
+                model, source, sinks, on_result=told, frames=frames, streams=streams, smoothing=smoothing, crop=cut
+            )
     return summary, places.written()
+
+
+def open_viewer(place: str) -> Viewer:
+    """The page of ``--web``, in a thread of its own; says where it is.
+
+    Raises:
+        EdgesegError: the extra is missing, the address is none, the port is taken.
+    """
+    console.require("web", "starlette", "uvicorn", "websockets", "prometheus_client")
+    from edgeseg.stream.web.server import Viewer
+
+    viewer = Viewer(place)
+    journal.say(f"viewer: {viewer.url}")
+    return viewer
 
 
 def check_places(outputs: Outputs) -> None:

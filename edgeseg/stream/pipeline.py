@@ -12,11 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from edgeseg.fit import Placement
+from edgeseg.stream.crop import Crop
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources import open_source
@@ -148,6 +149,7 @@ def run(
     frames: int | None = None,
     streams: int = 1,
     smoothing: float | None = None,
+    crop: Crop | None = None,
 ) -> Summary:
     """Segments a whole source.
 
@@ -159,6 +161,7 @@ def run(
         frames: stop after so many.
         streams: frames in flight in the model at once; what it was loaded with.
         smoothing: weight of the previous probability, 0 to 0.95; the manifest's if None. Pictures are never smoothed.
+        crop: applied to each frame before anything else sees it.
 
     Returns:
         The summary; ``warning`` says what was wrong with the source though frames came.
@@ -182,6 +185,7 @@ def run(
             _Decoder(opened, frames) as decoder,
         ):
             while not isinstance(frame := decoder.queue.get(), _End):
+                frame = cropped(crop, frame)
                 # On video the content is found once and held until the size changes, so that masks do not jump.
                 if placement is None or opened.stills or placement.frame != frame.image.shape[:2]:
                     placement = model.place(frame.image)
@@ -196,6 +200,16 @@ def run(
         summary.end()
     summary.warning = opened.warning
     return summary
+
+
+def cropped(crop: Crop | None, frame: StreamFrame, *, stills: bool = False) -> StreamFrame:
+    """The frame as everything after the source sees it."""
+    if crop is None:
+        return frame
+    if stills:
+        crop.forget()
+    image = crop.apply(frame.image)
+    return frame if image is frame.image else replace(frame, image=image)
 
 
 def _deliver(
