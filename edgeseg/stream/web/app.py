@@ -120,7 +120,7 @@ async def serve_page(channel: Channel, websocket: WebSocket) -> None:
         hearing = asyncio.create_task(hear())
         try:
             while not slot.closed and not hearing.done():
-                async with asyncio.timeout(PATIENCE_S):
+                async with slot.patience(PATIENCE_S):
                     await credit.acquire()
                     shared = await slot.get()
                     await websocket.send_bytes(message(channel.json(), shared))
@@ -154,7 +154,7 @@ class Mjpeg(Response):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         with contextlib.suppress(TimeoutError, OSError):
             while not slot.closed:
-                async with asyncio.timeout(PATIENCE_S):
+                async with slot.patience(PATIENCE_S):
                     jpeg = await slot.get()
                     if jpeg is None:
                         continue
