@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -86,7 +87,11 @@ class Source:
         from edgeseg.backends import choose
         from edgeseg.model import Model
 
-        return Model(self, choose(self, backend, precision, device=device, threads=threads, streams=streams), threshold)
+        load = partial(
+            self.load, backend, precision, device=device, threads=threads, streams=streams, threshold=threshold
+        )
+        chosen = choose(self, backend, precision, device=device, threads=threads, streams=streams)
+        return Model(self, chosen, threshold).loaded_by(load)
 
 
 def zoo_names() -> list[str]:

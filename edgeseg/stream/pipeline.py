@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from edgeseg.fit import Placement
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.sources import open_source
 from edgeseg.stream.sources.base import FrameSource
 from edgeseg.stream.summary import Summary
@@ -187,6 +188,8 @@ def run(
                 _deliver(*flying.popleft(), summary, writer, on_result)
             if frame.error is not None:
                 raise frame.error
+    except Closed:  # the window was closed: everything is finished as at the end
+        pass
     finally:
         summary.end()
     summary.warning = opened.warning

@@ -18,6 +18,7 @@ from edgeseg.stream.live.engine import HANG_S, Engine
 from edgeseg.stream.live.lane import Lane
 from edgeseg.stream.live.nursery import Nursery
 from edgeseg.stream.live.relay import Relay
+from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.summary import Summary
 
@@ -74,6 +75,7 @@ class LiveRun:
         self._results: deque[Result] = deque(maxlen=8)
         self._lanes: list[Lane] = []
         self._engine: Engine | None = None
+        self._closed = False
         self._said: dict[str, tuple[str, str]] = {}
 
     def run(
@@ -170,15 +172,16 @@ class LiveRun:
         for relay in lane.relays:
             if relay.error is None:
                 continue
-            if isinstance(relay.error, KeyboardInterrupt):  # the window was closed
-                raise relay.error
-            if relay not in lane.failed:
+            if isinstance(relay.error, Closed):
+                self._closed = True
+            elif relay not in lane.failed:
                 lane.failed.append(relay)
                 self._log(f"{lane.capture.name}: {relay.name} stopped: {relay.error}")
 
     def _over(self, elapsed: float) -> bool:
-        policy, lanes = self._policy, self._lanes
-        engine = self._engine
+        policy, lanes, engine = self._policy, self._lanes, self._engine
+        if self._closed:
+            return True
         if engine is not None and engine.error is not None:
             raise engine.error
         for lane in lanes:
@@ -222,7 +225,7 @@ class LiveRun:
             for relay in lane.relays:
                 if isinstance(relay.error, EdgesegError):
                     raise relay.error
-                if relay.error is not None:
+                if relay.error is not None and not isinstance(relay.error, Closed):
                     raise BackendError(f"{relay.name} failed ({type(relay.error).__name__}: {relay.error})")
         silent = [lane for lane in self._lanes if lane.capture.counts.received == 0]
         if silent and len(silent) == len(self._lanes):

@@ -42,3 +42,7 @@ class Sink(Protocol):
             OutputError: the disk refused.
         """
         ...
+
+
+class Closed(KeyboardInterrupt):
+    """The user closed the window, or pressed q or Escape: the run ends as if it were over."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from edgeseg.atomic import disk_errors, disk_sentence
+from edgeseg.commands.options import Codec
 from edgeseg.errors import OutputError, UsageError
 
 SUFFIXES = (".mp4", ".mkv")
@@ -23,13 +23,6 @@ _BT709 = 1
 _MILLISECONDS = Fraction(1, 1000)
 # Written through to the file this often, at least: what a kill may take.
 _FLUSH_S = 0.5
-
-
-class Codec(StrEnum):
-    """``h264`` is x264 (GPL) or openh264; ``mpeg4`` is FFmpeg's own MPEG-4 part 2 (LGPL), larger at the same quality."""
-
-    h264 = "h264"
-    mpeg4 = "mpeg4"
 
 
 class Encoder:

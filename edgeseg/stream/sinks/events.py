@@ -65,8 +65,8 @@ class EventsFile:
         if self._told != self._state:
             self._told = self._state
             self._last["sequence"] = status.sequence
-            age = round(status.age_ms, 3)
-            self._row("state", status.wall_time, state=status.state, reason=status.reason, age_ms=age)
+            age = {"age_ms": round(status.age_ms, 3)} if status.sequence >= 0 else {}
+            self._row("state", status.wall_time, state=status.state, reason=status.reason, **age)
 
     def _row(self, kind: str, wall_time: float, *, state: str, reason: str = "", **more: Any) -> None:
         row: dict[str, Any] = {"type": kind, "stream": self._stream, **self._last}

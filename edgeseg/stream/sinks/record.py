@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeseg.commands.options import Codec
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
-from edgeseg.stream.sinks.encoder import Codec, Encoder
+from edgeseg.stream.sinks.encoder import Encoder
 from edgeseg.stream.status import Status
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from edgeseg.commands.options import Codec
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.overlay import Overlay
-from edgeseg.stream.sinks.encoder import SUFFIXES, Codec, Encoder
+from edgeseg.stream.sinks.encoder import SUFFIXES, Encoder
 from edgeseg.stream.status import Status
 
 __all__ = ["SUFFIXES", "StillSink", "VideoSink"]

@@ -10,6 +10,7 @@ from edgeseg.errors import BackendError
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.overlay import Overlay
+from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.status import Status
 
 
@@ -21,10 +22,6 @@ def check() -> None:
         )
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise BackendError("--show: there is no display here; write a video with --out FILE.mp4 instead")
-
-
-class Closed(KeyboardInterrupt):
-    """The user closed the window, or pressed q or Escape: the run ends as if it were over."""
 
 
 class Window:

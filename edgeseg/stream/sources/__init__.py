@@ -37,9 +37,18 @@ def _is_stills(text: str) -> bool:
     from edgeseg.data.dataset import IMAGE_SUFFIXES
 
     path = Path(text)
+    if path.suffix.lower() == ".gif" and path.is_file() and _moves(path):
+        return False
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         return True
     return any(sign in text for sign in "*?[") and not path.exists()
+
+
+def _moves(path: Path) -> bool:
+    """Whether a GIF has more than one picture."""
+    import cv2
+
+    return int(cv2.imcount(str(path))) > 1
 
 
 def _scheme(*names: str) -> Callable[[str], bool]:
@@ -64,7 +73,7 @@ class Kind:
     """A row of the table.
 
     ``matches`` looks at the text alone (and whether it is a file or folder). ``open`` is a recorded source's,
-    ``camera`` a live one's, called in the capture process.
+    ``camera`` a live one's, called in the capture process; a video file has both, for when it runs beside cameras.
     """
 
     name: str
@@ -75,7 +84,7 @@ class Kind:
 
     @property
     def live(self) -> bool:
-        return self.camera is not None
+        return self.open is None
 
 
 TABLE: tuple[Kind, ...] = (
@@ -89,7 +98,7 @@ TABLE: tuple[Kind, ...] = (
     Kind("standard input", "-", lambda text: text == "-", camera=_live("piped")),
     Kind("camera", "0 or /dev/video0", _index, camera=_live("camera")),
     Kind("picture, folder or glob", "'frames/*.png'", _is_stills, open=_stills),
-    Kind("video file", "clip.mp4", lambda text: "://" not in text, open=_video),
+    Kind("video file", "clip.mp4", lambda text: "://" not in text, _video, _live("replay")),
 )
 LIST_SUFFIX = ".streams"
 

@@ -28,7 +28,7 @@ class Settings:
 
     ``options`` are FFmpeg's; ``container`` its format where it must be told; ``paced`` plays at the stream's own
     speed what arrives in bursts; ``timed`` says whether its clock tells how late a frame is; ``port`` is reached by
-    TCP, and asked for before FFmpeg is.
+    TCP, and asked for before FFmpeg is; ``ends``: its end is the end, not a fault.
     """
 
     options: dict[str, str] = field(default_factory=dict)
@@ -38,6 +38,7 @@ class Settings:
     timed: bool = True
     paced: bool = False
     port: int | None = None
+    ends: bool = False
 
 
 class NetworkCamera:
@@ -83,7 +84,7 @@ class NetworkCamera:
         try:
             packet = next(self._packets)
         except StopIteration:
-            raise Trouble("the stream ended", ended=True) from None
+            raise self._end() from None
         except (av.FFmpegError, OSError) as error:
             raise trouble_of(error, self._url) from error
         received = time.monotonic()
@@ -96,9 +97,12 @@ class NetworkCamera:
             self._broken = True
             return []
         if packet.size == 0 and packet.dts is None:  # the flush at the end
-            raise Trouble("the stream ended", ended=True)
+            raise self._end()
         waited = received - asked > _AT_ONCE
         return [taken for frame in frames if (taken := self._take(frame, received, waited=waited))]
+
+    def _end(self) -> Trouble:
+        return Trouble("the stream ended", ended=True, final=self._settings.ends)
 
     def _take(self, frame: av.VideoFrame, received: float, *, waited: bool) -> Taken | None:
         # What follows a damaged frame is predicted from it, until the next whole picture.

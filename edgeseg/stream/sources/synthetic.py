@@ -36,6 +36,11 @@ def clip_of(text: str, options: SourceOptions) -> PhantomClip:
         raise InputError(f"{text}: {error}") from error
 
 
+def check(text: str) -> None:
+    """Raises: InputError, without rendering anything."""
+    clip_of(text, SourceOptions())
+
+
 def index_at(position: int, frames: int) -> int:
     """Frame of the clip shown at a position in the stream: there and back again, so that nothing jumps."""
     period = max(1, 2 * frames - 2)
