@@ -38,12 +38,16 @@ def opened(stream: str, outputs: Outputs, options: SourceOptions, *, tile: bool 
     source = open_source(stream, options)
     try:
         check_apart(stream, source, Places.of(outputs, stills=source.stills))
-        if tile and not source.stills:
-            raise UsageError(f"--tile is for pictures; {stream} is a stream")
+        _check_tile(stream, source, tile=tile)
     except BaseException:
         source.close()
         raise
     return source
+
+
+def _check_tile(stream: str, source: FrameSource, *, tile: bool) -> None:
+    if tile and not source.stills:
+        raise UsageError(f"--tile is for pictures; {stream} is a stream")
 
 
 def infer(

@@ -111,9 +111,9 @@ class Capture:
             notice, self._newest = self._newest, None
             if notice is None:
                 return None
-            frame = self._copy(notice)
-            self._dropped += frame is None
-            return frame
+            copied = self._copy(notice)
+            self._dropped += copied is None
+            return copied
 
     def state(self, now: float | None = None) -> tuple[str, str, float]:
         """State, reason, age of the newest frame in seconds."""

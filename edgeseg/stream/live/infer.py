@@ -18,6 +18,7 @@ from edgeseg.stream.sinks.masks import MaskFolder
 from edgeseg.stream.sinks.record import Recorder
 from edgeseg.stream.sinks.video import VideoSink
 from edgeseg.stream.sources import kind_of
+from edgeseg.stream.sources.camera import check as check_camera
 from edgeseg.stream.sources.camera import has_gstreamer
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def check(streams: list[str], outputs: Outputs) -> list[Places]:
             raise InputError(f"{stream}: no such file")
         if stream.startswith("gst:") and not has_gstreamer():
             raise InputError("gst: this OpenCV was built without GStreamer; use rtsp://, /dev/videoN, or pipe y4m to -")
+        if kind.name == "camera":
+            check_camera(stream)
         if stream.startswith("phantom:"):
             from edgeseg.stream.sources.synthetic import check as check_phantom
 
@@ -69,8 +72,13 @@ def infer_live(
     """Runs until the policy's end; the summaries, and what was written.
 
     Args:
+        model: loaded for ``threads`` threads.
         streams: SOURCEs that :func:`check` passed.
-        threads: how many frames may be in the engine at once, as the model was loaded.
+        outputs: what is written.
+        options: what cameras are asked for.
+        policy: when frames are dropped and when the run ends.
+        threads: how many frames may be in the engine at once.
+        on_result: called with every result, in the calling thread.
         log: gets a line for every change of state, and one a minute.
         more: further sinks of a stream, by its name without secrets.
 

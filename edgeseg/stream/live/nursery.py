@@ -1,6 +1,6 @@
 """Capture processes, started ahead of need: one waits with its libraries loaded, so that a restart takes no time.
 
-All are started by one thread that lives as long as the run, since the kernel kills a process whose parent *thread* ends.
+One thread starts them all and lives as long as the run: the kernel kills a process whose parent *thread* ends.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Worker:
         self._retry = bool(job["retry"])
         size = job.get("video_size")
         options = SourceOptions(tuple(size) if size else None, job.get("framerate"), job.get("pixel_format"))
-        self._open = lambda: _camera(self._url, options)
+        self._options = options
         # Over all workers of a stream: its frames are numbered on.
         self._sequence = int(job["sequence"])
         self._number = 0
@@ -81,7 +81,7 @@ class Worker:
 
     def _session(self) -> Trouble:
         """Opens and reads until it fails; the reason."""
-        camera = self._open()
+        camera = _camera(self._url, self._options)
         lag, gate, watch = Lag(), SizeGate(), Watch()
         self._slot.set_deadline(time.monotonic() + camera.open_s + 2.5 + GRACE)
         try:

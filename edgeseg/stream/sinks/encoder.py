@@ -77,11 +77,13 @@ class Encoder:
         height, width = image.shape[:2]
         # 4:2:0 chroma knows no odd sides, and no side of nothing.
         self.size = (max(2, width - width % 2), max(2, height - height % 2))
-        self._stream = self._container.add_stream(self._codec, rate=self._rate)
+        stream = self._container.add_stream(self._codec, rate=self._rate)
+        assert isinstance(stream, av.VideoStream)  # noqa: S101 - of a codec of video
+        self._stream = stream
         self._stream.width, self._stream.height = self.size
         self._stream.pix_fmt = "yuv420p"
         # A keyframe a second: at most a second is lost if the power goes.
-        self._stream.options = self._quality() | {"g": str(max(1, round(self._rate)))}
+        self._stream.options = {**self._quality(), "g": str(max(1, round(self._rate)))}
         context = self._stream.codec_context
         if self._live:
             context.time_base = _MILLISECONDS

@@ -52,7 +52,7 @@ class Window:
             self._keys()
 
     def _show(self, image: object) -> None:
-        cv2.imshow(self._title, image)  # type: ignore[call-overload]
+        cv2.imshow(self._title, image)
         self._keys()
         self._shown = True
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeseg.errors import SourceError
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.live import Facts, Taken, Trouble
 
@@ -90,6 +91,19 @@ def _check_index(index: int) -> None:
         raise Trouble(f"cannot be opened; cameras are numbered 0 to {_MOST - 1}", final=True)
     if not Path(f"/dev/video{index}").exists():
         raise Trouble(f"cannot be opened: there is no /dev/video{index}")
+
+
+def check(text: str) -> None:
+    """Looks before the run begins; a camera that is unplugged later is waited for.
+
+    Raises:
+        SourceError: there is no such device.
+    """
+    digits = text.removeprefix("/dev/video")
+    if len(digits) > 2:
+        raise SourceError(f"camera {digits[:9]}: cannot be opened; cameras are numbered 0 to {_MOST - 1}")
+    if not Path(f"/dev/video{int(digits)}").exists():
+        raise SourceError(f"camera {digits}: cannot be opened: there is no /dev/video{digits}; see: edgeseg sources")
 
 
 def camera(text: str, options: SourceOptions) -> LocalCamera:

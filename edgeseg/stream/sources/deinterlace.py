@@ -35,9 +35,7 @@ class Deinterlacer:
 def _graph(frame: av.VideoFrame) -> av.filter.Graph:
     graph = av.filter.Graph()
     nodes = [
-        graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base or av.time_base
-        ),
+        graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base),
         graph.add("field", "type=top"),
         graph.add("scale", f"{frame.width}:{frame.height}:flags=bilinear"),
         graph.add("format", frame.format.name),

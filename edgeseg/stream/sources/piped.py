@@ -56,12 +56,12 @@ class Piped:
             rate = fields.get(b"F", "").replace(":", "/")
             color = fields.get(b"C", "420")
             self._format = next(form for key, form in _FORMATS.items() if color.startswith(key) and "p1" not in color)
-            if not all(0 < side <= 16384 for side in self._size):
-                raise ValueError
             self._full = b"XCOLORRANGE=FULL" in line
-            return float(Fraction(rate)) if rate else None
+            if all(0 < side <= 16384 for side in self._size):
+                return float(Fraction(rate)) if rate else None
         except (KeyError, ValueError, StopIteration, ZeroDivisionError):
-            raise Trouble("its y4m header is not one of 8 bits that can be read", final=True) from None
+            pass
+        raise Trouble("its y4m header is not one of 8 bits that can be read", final=True)
 
     def read(self) -> list[Taken]:
         asked = time.monotonic()
