@@ -73,7 +73,7 @@ class Signal:
 
     def frozen(self) -> bool:
         """Whether the picture was the same all through the window."""
-        if len(self._recent) < 4 or self._recent[-1][0] - self._recent[0][0] < self.frozen_s:
+        if len(self._recent) < 4 or self._recent[-1][0] - self._recent[0][0] < self.frozen_s - 1e-3:
             return False
         return sum(changed for _, changed in list(self._recent)[1:]) <= _POPS
 

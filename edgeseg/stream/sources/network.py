@@ -55,6 +55,7 @@ class NetworkCamera:
         settings = self._settings
         if settings.port is not None:
             _reach(self._url, settings.port)
+        began = time.monotonic()
         options = {"analyzeduration": "0", "probesize": "32", "flags": "low_delay"} | settings.options
         try:
             self._container = av.open(
@@ -65,6 +66,8 @@ class NetworkCamera:
                 metadata_errors="replace",
             )
         except (av.FFmpegError, OSError, ValueError) as error:
+            if time.monotonic() - began > STALE_SHARE * settings.open_s:  # FFmpeg calls that invalid data
+                raise Trouble("accepts the connection and does not answer") from error
             raise trouble_of(error, self._url) from error
         if not self._container.streams.video:
             raise Trouble("it carries no video", slow=True)

@@ -18,7 +18,9 @@ PACKAGES = (Path(__file__).parent / "packages.txt").read_text().split()
 
 @cache
 def _missing() -> bool:
-    code = "import gi, numpy; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer, Gst; "
+    code = (
+        "import gi, numpy; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer, Gst; "
+    )
     code += "Gst.init(None); assert Gst.ElementFactory.find('x264enc')"
     try:
         return subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True).returncode != 0

@@ -101,7 +101,8 @@ class Network:
         self.port = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._closing = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     @property
     def url(self) -> str:
@@ -117,7 +118,9 @@ class Network:
                 _reset(client)
                 continue
             self._open.add(client)
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _serve(self, client: socket.socket) -> None:
         server = None
@@ -161,10 +164,10 @@ class Network:
 
     def close(self) -> None:
         self._closing = True
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(2)
         self._listener.close()
-        for one in list(self._open):
-            with contextlib.suppress(OSError):
-                one.close()
 
 
 def _reset(one: socket.socket) -> None:
@@ -180,7 +183,8 @@ class Server:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._answer, self._kept = answer, []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -191,6 +195,8 @@ class Server:
                     self._answer(client)
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(2)
         self._listener.close()
         for one in self._kept:
             one.close()
