@@ -157,8 +157,7 @@ class Capture:
                     reason = self._supervise(process)
                 finally:
                     self._process = None
-                    with self._lock:
-                        self._newest = None
+                    self._rescue()
                     process.kill()
                 if not self.ended and not self._stop.is_set():
                     self._crashed(reason)
@@ -174,6 +173,7 @@ class Capture:
         job = {
             "source": self._source,
             "retry": self._retry,
+            "keep": bool(self._buffer),
             "sequence": self._next,
             "video_size": options.video_size,
             "framerate": options.framerate,
@@ -234,6 +234,7 @@ class Capture:
                 self._newest = notice
                 return
         frame = self._copy(notice)
+        notice.slot.set_taken(values["number"])
         with self._lock:
             if frame is None or self._kept_bytes + frame.image.nbytes > self._buffer:
                 self._dropped += 1
@@ -272,6 +273,15 @@ class Capture:
         return self._offset + source_time - self._first_time
 
     _first_received: float | None = None
+
+    def _rescue(self) -> None:
+        """Copies the last frame before its memory goes."""
+        with self._lock:
+            notice, self._newest = self._newest, None
+            frame = self._copy(notice) if notice is not None else None
+            if frame is not None:
+                self._kept.append(frame)
+                self._kept_bytes += frame.image.nbytes
 
     def _crashed(self, reason: str) -> None:
         now = time.monotonic()

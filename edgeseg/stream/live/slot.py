@@ -22,7 +22,7 @@ _EACH = -(-LARGEST // mmap.PAGESIZE) * mmap.PAGESIZE
 SIZE = _HEADER + BUFFERS * _EACH
 _MARK = struct.Struct("<q")
 _DEADLINE = struct.Struct("<d")
-_DEADLINE_AT = 1024
+_DEADLINE_AT, _TAKEN_AT = 1024, 1032
 
 
 class Slot:
@@ -53,6 +53,13 @@ class Slot:
 
     def deadline(self) -> float:
         return float(_DEADLINE.unpack_from(self._map, _DEADLINE_AT)[0])
+
+    def set_taken(self, number: int) -> None:
+        """The reader says which frame it copied last; a writer whose frames are all kept waits for that."""
+        _MARK.pack_into(self._map, _TAKEN_AT, number)
+
+    def taken(self) -> int:
+        return int(_MARK.unpack_from(self._map, _TAKEN_AT)[0])
 
     def write(self, number: int, image: NDArray[np.uint8]) -> int:
         """Puts frame ``number`` (from 1, ascending) in; the buffer's index.

@@ -26,7 +26,7 @@ import edgeseg.stream.sources.network  # noqa: F401
 from edgeseg.redact import redact_of
 from edgeseg.stream.live.content import Watch
 from edgeseg.stream.live.lag import Lag, SizeGate
-from edgeseg.stream.live.slot import Slot
+from edgeseg.stream.live.slot import BUFFERS, Slot
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.live import Trouble
 
@@ -37,6 +37,8 @@ _PR_SET_PDEATHSIG = 1
 # Waiting between two attempts: from the first to the last of these seconds, growing by a quarter.
 FIRST_WAIT, LAST_WAIT, GROWTH = 0.1, 1.0, 1.25
 SLOW_WAIT = 5.0
+# With --stream-buffer: how long a frame waits until there is a free place for it.
+KEEP_WAIT = 0.25
 # How long after its own deadline a source may take before the supervisor counts the process as hung.
 GRACE = 0.6
 
@@ -46,7 +48,7 @@ class Worker:
 
     def __init__(self, job: dict[str, Any], slot: Slot) -> None:
         self._url, self._slot = str(job["source"]), slot
-        self._retry = bool(job["retry"])
+        self._retry, self._keep = bool(job["retry"]), bool(job["keep"])
         size = job.get("video_size")
         options = SourceOptions(tuple(size) if size else None, job.get("framerate"), job.get("pixel_format"))
         self._options = options
@@ -108,6 +110,9 @@ class Worker:
 
     def _publish(self, taken: Taken, late: float, watch: Watch) -> None:
         self._number += 1
+        end = time.monotonic() + KEEP_WAIT
+        while self._keep and self._slot.taken() < self._number - BUFFERS and time.monotonic() < end:
+            time.sleep(0.001)
         try:
             self._slot.write(self._number, np.ascontiguousarray(taken.image))
         except ValueError as error:

@@ -56,7 +56,7 @@ class Encoder:
         self._rate = Fraction(framerate or 25.0).limit_denominator(1001)
         self.temporary = path.with_name(f"{path.stem}.part{suffix}" if live else f".{path.stem}.{os.getpid()}{suffix}")
         self.size: tuple[int, int] | None = None
-        self._last, self._flushed = -1, 0.0
+        self._last, self._flushed, self._failed = -1, 0.0, False
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if live and self.temporary.exists():
@@ -115,8 +115,11 @@ class Encoder:
         now = time.monotonic()
         if self._live and now - self._flushed > _FLUSH_S:
             self._flushed = now
-            with disk_errors(self._path):
+            try:
                 self._file.flush()
+            except OSError as error:
+                self._failed = True
+                raise OutputError(self._sentence(error)) from error
 
     def _sized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         width, height = self.size or (0, 0)
@@ -134,6 +137,7 @@ class Encoder:
         try:
             self._container.mux(self._stream.encode(frame))
         except OSError as error:
+            self._failed = True
             raise OutputError(self._sentence(error)) from error
 
     def _sentence(self, error: OSError) -> str:
@@ -148,6 +152,8 @@ class Encoder:
         """
         finished = False
         try:
+            if self._failed:  # said already
+                return
             if self.size is not None:
                 self._mux(None)
             try:

@@ -122,4 +122,4 @@ def gst(text: str, options: SourceOptions) -> LocalCamera:
 
 def has_gstreamer() -> bool:
     """Whether this OpenCV was built with it; the wheels of PyPI are not."""
-    return cv2.CAP_GSTREAMER in cv2.videoio_registry.getStreamBackends()
+    return bool(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER))

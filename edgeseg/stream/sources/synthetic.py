@@ -59,7 +59,8 @@ class Phantom:
         self.damaged = 0
 
     def open(self) -> Facts:
-        self._position, self._due = 0, time.monotonic()
+        self._position = 0
+        self._began = self._due = time.monotonic()
         return Facts(self._rate)
 
     def read(self) -> list[Taken]:
@@ -72,7 +73,7 @@ class Phantom:
         now = time.monotonic()
         if now > self._due + 1 / self._rate:
             self._due = now
-        taken = Taken(self._kept[index], self._position / self._rate, now, took)
+        taken = Taken(self._kept[index], now - self._began, now, took)
         self._position += 1
         self._due += 1 / self._rate
         return [taken]
