@@ -18,9 +18,11 @@ demo: $(STAMP)
 	$(BIN)/edgeseg demo
 
 test: $(STAMP) runtime
+	sh tests/stream/live/setup.sh
 	$(BIN)/python -m pytest
 
 test-all: $(STAMP) runtime-all
+	sh tests/stream/live/setup.sh
 	$(BIN)/python -m pytest -m "not gpu"
 
 check: $(STAMP) runtime-check

@@ -46,7 +46,7 @@ class Piped:
         start = 0
         if self._y4m:
             start = self._buffer.find(b"\n") + 1
-            if not start and len(self._buffer) > _LONGEST or start and not self._buffer.startswith(b"FRAME"):
+            if self._buffer[:5] != b"FRAME"[: len(self._buffer)] or (not start and len(self._buffer) > _LONGEST):
                 raise Trouble("its y4m is damaged: a frame does not begin where it should", final=True)
             if not start:
                 return self._more()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from urllib.parse import parse_qs
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg.data.phantom import PHANTOMS, PhantomClip
 from edgeseg.errors import EdgesegError, InputError
@@ -16,7 +18,7 @@ SIZE, RATE, FRAMES = (640, 480), 25.0, 100
 
 
 def clip_of(text: str, options: SourceOptions) -> PhantomClip:
-    """The clip that the camera plays forwards and backwards: its truth is ``clip[index].mask``.
+    """The clip that the camera plays forwards and backwards.
 
     Raises:
         InputError: no such phantom.
@@ -41,45 +43,44 @@ def check(text: str) -> None:
     clip_of(text, SourceOptions())
 
 
-def index_at(position: int, frames: int) -> int:
-    """Frame of the clip shown at a position in the stream: there and back again, so that nothing jumps."""
-    period = max(1, 2 * frames - 2)
-    return min(position % period, period - position % period) if frames > 1 else 0
-
-
 class Phantom:
-    """Frames are rendered when first shown and kept; a machine too slow for the rate gives fewer, never late ones."""
+    """Plays what is rendered so far, there and back again so that nothing jumps; the clip grows while it plays."""
 
     timed = True
-    open_s, read_s = 10.0, 5.0
+    open_s, read_s = 20.0, 1.0
 
     def __init__(self, clip: PhantomClip, framerate: float) -> None:
         self._clip, self._rate = clip, framerate
-        self._kept: dict[int, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = {}
+        self._ready: list[NDArray[np.uint8]] = []
+        self._stop = threading.Event()
         self.damaged = 0
 
     def open(self) -> Facts:
-        self._position = 0
+        for index in range(min(2, len(self._clip))):
+            self._ready.append(self._clip[index].image)
+        threading.Thread(target=self._render, daemon=True).start()
+        self._index, self._step = 0, 1
         self._began = self._due = time.monotonic()
         return Facts(self._rate)
 
+    def _render(self) -> None:
+        for index in range(len(self._ready), len(self._clip)):
+            if self._stop.is_set():
+                return
+            self._ready.append(self._clip[index].image)
+
     def read(self) -> list[Taken]:
-        index = index_at(self._position, len(self._clip))
-        start = time.perf_counter()
-        if index not in self._kept:
-            self._kept[index] = self._clip[index].image
-        took = (time.perf_counter() - start) * 1e3
         time.sleep(max(0.0, self._due - time.monotonic()))
         now = time.monotonic()
-        if now > self._due + 1 / self._rate:
-            self._due = now
-        taken = Taken(self._kept[index], now - self._began, now, took)
-        self._position += 1
-        self._due += 1 / self._rate
+        self._due = max(self._due, now - 1 / self._rate) + 1 / self._rate
+        taken = Taken(self._ready[self._index], now - self._began, now, 0.0)
+        if not 0 <= self._index + self._step < len(self._ready):
+            self._step = -self._step
+        self._index = max(0, self._index + self._step)
         return [taken]
 
     def close(self) -> None:
-        """Rendered frames stay."""
+        self._stop.set()
 
 
 def camera(text: str, options: SourceOptions) -> Phantom:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import lab
 import numpy as np
@@ -298,9 +299,9 @@ def test_capture_dies_with_its_parent(camera, tmp_path) -> None:
     parent.wait()
     parent.stdout.close()
     end = time.monotonic() + 5
-    while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
         time.sleep(0.02)
-    assert not os.path.exists(f"/proc/{pid}")
+    assert not Path(f"/proc/{pid}").exists()
 
 
 # Rows 45, 46.

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
-import lab
 import numpy as np
 import pytest
 
@@ -24,6 +23,7 @@ import edgeseg
 from edgeseg.errors import BackendError, GateError, OutputError, SourceError
 from edgeseg.stream.live.pipeline import LiveRun, Policy
 from edgeseg.stream.sources.base import SourceOptions
+from edgeseg.stream.summary import Summary
 
 MODEL = "npnet-polyp"
 PHANTOM = "phantom:colonoscopy?frames=6"
@@ -96,7 +96,7 @@ class Notes:
         self.closed = True
 
 
-def live(model, policy: Policy, sinks=(), sources=(PHANTOM,), **more):
+def live(model, policy: Policy, sinks=(), sources=(PHANTOM,), **more: object) -> list[Summary]:
     run = LiveRun(model, model.again, policy, **more)
     return run.run(list(sources), SMALL, [list(sinks)] if len(sources) == 1 else sinks)
 
@@ -292,8 +292,7 @@ def test_everything_into_a_folder(camera, tmp_path: Path, edgeseg_cli) -> None:
     assert frames_of(out / "overlay.mp4") >= 15
     assert frames_of(record) >= 15
     found = rows(out / "events.jsonl")
-    assert [row["type"] for row in found][0] == "state"
-    assert found[0]["state"] == "LOST"
+    assert (found[0]["type"], found[0]["state"]) == ("state", "LOST")
     assert found[-1]["type"] == "end"
     states = [row["state"] for row in found if row["type"] == "state"]
     assert "LIVE" in states
