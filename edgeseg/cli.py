@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -98,7 +99,13 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """Entry point of ``edgeseg``."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run())
+    code = run()
+    if any(thread.name == "edgeseg infer" for thread in threading.enumerate()):
+        # It hangs in a runtime, whose own clean-up would wait for it for ever; every output is finished already.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(args: list[str] | None = None) -> int:

@@ -29,11 +29,7 @@ WORST = 8
 
 
 def dice(one: Mask, other: Mask) -> float:
-    """Mean over the classes that either mask holds; 1 where both are empty.
-
-    Args:
-        one, other: uint8 [H, W], class indexes.
-    """
+    """Of two uint8 [H, W] of class indexes: mean over the classes that either holds; 1 where both are empty."""
     if not cv2.countNonZero(one) and not cv2.countNonZero(other):
         return 1.0
     out = []

@@ -36,6 +36,7 @@ parser.add_argument("--fps", type=float, default=25)
 parser.add_argument("--gop", type=int, default=25)
 parser.add_argument("--codec", default="h264")
 parser.add_argument("--interlaced", action="store_true")
+parser.add_argument("--file", help="play this H.264 file at its own pace instead of drawing, which costs no encoder")
 parser.add_argument("--user")
 parser.add_argument("--password")
 args = parser.parse_args()
@@ -57,6 +58,10 @@ LAUNCH = (
     "( appsrc name=src is-live=true do-timestamp=true format=time max-buffers=2 leaky-type=downstream "
     f"! queue max-size-buffers=2 leaky=downstream ! {ENCODERS[args.codec]} )"
 )
+
+
+if args.file:
+    LAUNCH = f"( filesrc location={args.file} ! qtdemux ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )"
 
 
 def caps():
@@ -119,6 +124,8 @@ class Factory(GstRtspServer.RTSPMediaFactory):
         self.connect("media-configure", self.configure)
 
     def configure(self, _factory, media):
+        if args.file:
+            return
         element = media.get_element()
         media_now["element"] = element
         source = element.get_by_name("src")
