@@ -25,9 +25,11 @@ demo: $(STAMP)
 	$(BIN)/edgeseg demo
 
 test: $(STAMP) $(VENV)/.pycuda runtime
+	sh tests/stream/live/setup.sh
 	$(BIN)/python -m pytest
 
 test-all: $(STAMP) $(VENV)/.pycuda runtime-all
+	sh tests/stream/live/setup.sh
 	$(BIN)/python -m pytest -m "not gpu"
 
 check: $(STAMP) runtime-check

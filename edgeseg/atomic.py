@@ -46,7 +46,7 @@ def disk_sentence(path: Path | str, error: OSError) -> str:
             return f"no permission to write {path}; choose another --out"
         case errno.EROFS:
             return f"{path} is on a read-only file system; choose another --out"
-        case errno.ENOENT | errno.ENOTDIR:
+        case errno.ENOENT | errno.ENOTDIR | errno.EEXIST:
             return f"the folder of {path} does not exist or is not a folder"
     return f"cannot write {path}: {error.strerror or error}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -94,6 +95,10 @@ class Source:
         from edgeseg.backends import choose
         from edgeseg.model import Model
 
+        load = partial(
+            self.load, backend, precision, device=device, threads=threads, streams=streams, threshold=threshold,
+            camera=camera, batch=batch, cuda_graph=cuda_graph,
+        )  # fmt: skip
         source = self
         if rebuild:
             from edgeseg.export.engines import rebuilt
@@ -103,7 +108,7 @@ class Source:
             source, backend, precision, device=device, threads=threads, streams=streams, camera=camera,
             batch=batch, cuda_graph=cuda_graph,
         )  # fmt: skip
-        return Model(source, loaded, threshold)
+        return Model(source, loaded, threshold).loaded_by(load)
 
 
 def zoo_names() -> list[str]:

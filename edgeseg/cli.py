@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -16,6 +17,7 @@ import edgeseg
 from edgeseg.commands import (
     bench,
     calibrate,
+    compare,
     demo,
     doctor,
     export,
@@ -23,6 +25,7 @@ from edgeseg.commands import (
     nets,
     phantom,
     sensitivity,
+    sources,
     train,
     val,
     verify,
@@ -68,6 +71,8 @@ for name, command in (
     ("sensitivity", sensitivity.command),
     ("verify", verify.command),
     ("infer", infer.command),
+    ("compare", compare.command),
+    ("sources", sources.command),
     ("bench", bench.command),
     ("phantom", phantom.phantom),
     ("nets", nets.command),
@@ -97,7 +102,13 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 def main() -> NoReturn:
     """Entry point of ``edgeseg``."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run())
+    code = run()
+    if any(thread.name == "edgeseg infer" for thread in threading.enumerate()):
+        # It hangs in a runtime, whose own clean-up would wait for it for ever; every output is finished already.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(args: list[str] | None = None) -> int:

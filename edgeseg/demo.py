@@ -82,15 +82,16 @@ def demo(out: Path, screen: Console, *, quiet: bool = False) -> Demo:
 
     bundle = export_run(open_model(run), [out / "data"], None, out / "demo.edgeseg", opset=17).path
     screen.print("4/4 segmenting the unseen clip")
-    from edgeseg.stream.infer import Outputs, infer
+    from edgeseg.stream.infer import Outputs, infer, opened
     from edgeseg.stream.sources.base import SourceOptions
 
     video = out / "overlay.mp4"
     clip = str(out / "unseen" / "clip.mp4")
     with open_model(bundle).load() as model:
-        infer(model, clip, Outputs(out=video), SourceOptions(), quiet=quiet)
+        shown = Outputs(out=video)
+        infer(model, opened(clip, shown, SourceOptions()), shown, quiet=quiet)
         # Speed is that of the model on the clip; encoding the annotated video is for people to look at.
-        summary, _ = infer(model, clip, Outputs(), SourceOptions(), quiet=quiet)
+        summary, _ = infer(model, opened(clip, Outputs(), SourceOptions()), Outputs(), quiet=quiet)
         tally, picture = _judge(model, out)
     empty = [image for image in tally.images if image.counts.tp + image.counts.fn == 0]
     return Demo(

@@ -21,6 +21,7 @@ from edgeseg.tiles import tiled
 if TYPE_CHECKING:
     from edgeseg.backends.base import Engine, EngineInfo
     from edgeseg.bundle import Source
+    from edgeseg.stream.status import Status
     from edgeseg.stream.summary import Summary
 
 Image = NDArray[np.uint8]
@@ -88,6 +89,7 @@ class Model:
         self.thresholds = [one.threshold or 128 for one in self.spec.classes[1:]]
         if threshold is not None:
             self.thresholds = [threshold_level(threshold)] * len(self.thresholds)
+        self._load: Callable[[], Model] | None = None
         self.tile = False  # sliding window over the whole frame, for stills: see edgeseg.tiles
         self._shape = (output.channels, output.height, output.width)
         self._placements: dict[tuple[int, int, fit.Box | None], fit.Placement] = {}
@@ -160,12 +162,58 @@ class Model:
         return Result(probability, placement, latency, self)
 
     def stream(
-        self, source: str, on_result: Callable[[Result], None] | None = None, *, frames: int | None = None
+        self,
+        source: str,
+        on_result: Callable[[Result], None] | None = None,
+        *,
+        on_status: Callable[[Status], None] | None = None,
+        frames: int | None = None,
+        duration: float | None = None,
     ) -> Summary:
-        """Runs over a stream or file, see :func:`edgeseg.stream.pipeline.run`."""
-        from edgeseg.stream.pipeline import run
+        """Runs over a recording (every frame, in order) or a live source (the newest frame), until its end.
 
-        return run(self, source, on_result=on_result, frames=frames)
+        Args:
+            source: SOURCE of the command line: a video, pictures, ``rtsp://camera/live``, ``/dev/video0``, …
+            on_result: called in the calling thread with every result; on a live source only with newest ones where
+                it is slow. ``result.state`` and ``result.age_ms`` say what to think of it.
+            on_status: live: called at every change of state and five times a second, also when no frame comes.
+            frames: stop after so many.
+            duration: live: stop after so many seconds.
+
+        Raises:
+            EdgesegError: source or engine, see :mod:`edgeseg.errors`.
+        """
+        from edgeseg.stream.sources import kind_of
+
+        if not kind_of(source).live:
+            from edgeseg.stream.pipeline import run
+
+            return run(self, source, on_result=on_result, frames=frames)
+        from edgeseg.stream.live.infer import check
+        from edgeseg.stream.live.pipeline import LiveRun, Policy
+        from edgeseg.stream.places import Outputs
+        from edgeseg.stream.sources.base import SourceOptions
+
+        check([source], Outputs())
+        live = LiveRun(self, self.again, Policy(frames, duration), on_result=on_result, on_status=on_status)
+        return live.run([source], SourceOptions())[0]
+
+    def again(self) -> Model:
+        """The same model with an engine of its own, for when this one's failed.
+
+        Raises:
+            BackendError: it cannot be loaded.
+        """
+        if self._load is None:
+            raise BackendError("this model was not loaded from a bundle, so its engine cannot be loaded again")
+        model = self._load()
+        model.thresholds = self.thresholds
+        return model
+
+    def loaded_by(self, load: Callable[[], Model]) -> Model:
+        """Remembers how it was loaded, for :meth:`again`."""
+        self._load = load
+        return self
 
     def close(self) -> None:
         """Frees the engine."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeseg.commands import options
+from edgeseg.commands.options import Codec
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from edgeseg.model import Model
+    from edgeseg.stream.live.pipeline import Policy
+    from edgeseg.stream.places import Outputs
+    from edgeseg.stream.sources.base import SourceOptions
 
 
 def command(
-    stream: Annotated[str, typer.Option("--stream", metavar="SOURCE", help="Video, folder, glob or camera index.")],
+    stream: Annotated[
+        list[str], typer.Option("--stream", metavar="SOURCE", help="Camera, address, video, folder; several times.")
+    ],
     model: Annotated[str, typer.Option("--model", metavar="BUNDLE", help="A bundle or zoo name.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE|DIR", help="Annotated video, or a folder for everything.")
@@ -26,8 +34,23 @@ def command(
     web: options.Web = None,
     crop: options.Crop = "off",
     _config: options.Config = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Keep a camera's own frames, to replay.")
+    ] = None,
+    codec: Annotated[Codec, typer.Option("--codec", help="Of videos: h264 (GPL x264), or mpeg4 (LGPL).")] = Codec.h264,
     show: Annotated[bool, typer.Option("--show", help="A window; needs a display and opencv-python.")] = False,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Stop after so many.")] = None,
+    duration: Annotated[float | None, typer.Option("--duration", min=0.1, help="Live: stop after seconds.")] = None,
+    stream_buffer: Annotated[
+        bool, typer.Option("--stream-buffer", help="Live: keep every frame while memory lasts, not the newest.")
+    ] = False,
+    max_latency_ms: Annotated[
+        float | None, typer.Option("--max-latency-ms", min=1, help="Live: count masks that come later.")
+    ] = None,
+    max_violations: Annotated[
+        int | None, typer.Option("--max-violations", min=0, help="Live: more of them end the run (exit 7).")
+    ] = None,
+    no_retry: Annotated[bool, typer.Option("--no-retry", help="Live: a source that fails ends the run.")] = False,
     threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
     smoothing: Annotated[
         float | None,
@@ -43,45 +66,73 @@ def command(
     tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large pictures.")] = False,
     video_size: Annotated[str | None, typer.Option("--video-size", metavar="WxH", help="Asked of a camera.")] = None,
     framerate: Annotated[float | None, typer.Option("--framerate", min=0.1, help="Asked of a camera.")] = None,
+    pixel_format: Annotated[
+        str | None, typer.Option("--pixel-format", help="Of a camera (MJPG, YUYV) or of raw frames (bgr24).")
+    ] = None,
     json_to: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Segment a video, pictures or a camera."""
+    """Segment a video, pictures, or one or more live streams."""
     from edgeseg import console
     from edgeseg.bundle import open_model
-    from edgeseg.errors import InputError
+    from edgeseg.errors import InputError, UsageError
     from edgeseg.machine import cpus
-    from edgeseg.stream.infer import Outputs, infer
-    from edgeseg.stream.sources import kind_of
+    from edgeseg.stream.places import Outputs
+    from edgeseg.stream.sources import expand, kind_of
     from edgeseg.stream.sources.base import SourceOptions
     from edgeseg.volume import is_series
 
     screen = console.console(json_to, quiet=quiet)
-    asked = options.parse_size(video_size, "--video-size") if video_size else None
-    source_options = SourceOptions(asked, framerate)
-    # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
-    streams = 1 if kind_of(stream).live else threads or cpus()
-    loaded = open_model(model).load(
-        backend.value, precision.value, device=device, threads=threads, streams=streams, threshold=threshold,
-        rebuild=rebuild, camera=(asked[1], asked[0]) if asked else None,
+    size = options.parse_size(video_size, "--video-size") if video_size else None
+    source_options = SourceOptions(size, framerate, pixel_format)
+    if max_violations is not None and max_latency_ms is None:
+        raise UsageError("--max-violations counts masks later than --max-latency-ms; give that too")
+    streams = expand(stream)
+    outputs = Outputs(out, masks, events, record, show, codec, web)
+    source = open_model(model)
+    load = partial(
+        source.load, backend.value, precision.value, device=device, threads=threads, threshold=threshold,
+        rebuild=rebuild, camera=(size[1], size[0]) if size else None,
     )  # fmt: skip
+    if len(streams) > 1 or kind_of(streams[0]).live:
+        from edgeseg.stream.live.pipeline import Policy
+
+        if tile:
+            raise UsageError("--tile is for pictures; a live stream has no time for it")
+        policy = Policy(
+            frames, duration, stream_buffer, max_latency_ms, max_violations,
+            retry=not no_retry, crop=crop, smoothing=smoothing,
+        )  # fmt: skip
+        _live(load, streams, outputs, source_options, policy, screen, json_to, threads, quiet=quiet)
+        return
+    only = streams[0]
+    if is_series(Path(only)):
+        with load() as loaded:
+            screen.print(f"engine: {loaded.engine}")
+            console.write_json(_series(loaded, Path(only), out, screen), json_to)
+        return
+    from edgeseg.stream.infer import infer, opened
+
+    recording = opened(only, outputs, source_options, tile=tile, smoothing=smoothing)
+    # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
+    at_once = threads or cpus()
+    try:
+        loaded = load(streams=at_once)
+    except BaseException:
+        recording.close()
+        raise
     with loaded:
         screen.print(f"engine: {loaded.engine}")
-        if is_series(Path(stream)):
-            console.write_json(_series(loaded, Path(stream), out, screen), json_to)
-            return
-        outputs = Outputs(out, masks, events, show, web)
         summary, written = infer(
             loaded,
-            stream,
+            recording,
             outputs,
-            source_options,
             frames=frames,
             tile=tile,
-            streams=streams,
+            streams=at_once,
             smoothing=smoothing,
-            quiet=quiet,
             crop=crop,
+            quiet=quiet,
         )
     screen.print(summary.table())
     for path in written:
@@ -89,6 +140,38 @@ def command(
     console.write_json(summary.json(), json_to)
     if summary.warning:
         raise InputError(f"{summary.warning}; what could be decoded was segmented")
+
+
+def _live(
+    load: Callable[..., Model],
+    streams: list[str],
+    outputs: Outputs,
+    source_options: SourceOptions,
+    policy: Policy,
+    screen: Console,
+    json_to: str | None,
+    threads: int,
+    *,
+    quiet: bool,
+) -> None:
+    """Streams that never end by themselves, until something else ends them."""
+    from edgeseg import console
+    from edgeseg.machine import cpus
+    from edgeseg.stream.live.infer import check, infer_live
+    from edgeseg.stream.live.pipeline import log_line
+
+    check(streams, outputs)
+    at_once = min(len(streams), threads or cpus())
+    with load(streams=at_once) as loaded:
+        screen.print(f"engine: {loaded.engine}")
+        log = None if quiet else log_line
+        summaries, written = infer_live(loaded, streams, outputs, source_options, policy, threads=at_once, log=log)
+    for summary in summaries:
+        screen.print(summary.table())
+    for path in written:
+        screen.print(f"written: {path}")
+    said = [summary.json() for summary in summaries]
+    console.write_json(said[0] if len(said) == 1 else {"streams": said}, json_to)
 
 
 def _series(model: Model, folder: Path, out: Path | None, screen: Console) -> dict[str, object]:

@@ -30,6 +30,16 @@ class Precision(StrEnum):
     int8 = "int8"
 
 
+class Codec(StrEnum):
+    """Of videos that are written.
+
+    ``h264`` is x264 (GPL) or openh264; ``mpeg4`` is FFmpeg's own MPEG-4 part 2 (LGPL), larger at the same quality.
+    """
+
+    h264 = "h264"
+    mpeg4 = "mpeg4"
+
+
 Json = Annotated[str | None, typer.Option("--json", metavar="PATH|-", help="Write the result as JSON; - is stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no tables.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more, with tracebacks.")]

@@ -20,6 +20,8 @@ class StreamFrame:
         wall_time: Unix seconds at which it was decoded.
         decode_ms: what decoding and conversion to BGR took.
         name: of a still's file, without suffix; empty for video.
+        lag: seconds by which it came later than it should, by the stream's own clock.
+        damaged: whether data that it depends on was missing or wrong: no mask is made of it.
     """
 
     image: NDArray[np.uint8]
@@ -29,3 +31,9 @@ class StreamFrame:
     wall_time: float
     decode_ms: float
     name: str = ""
+    lag: float = 0.0
+    damaged: bool = False
+
+    def age(self, now: float) -> float:
+        """Seconds since it was taken, as far as is known, at the monotonic time ``now``."""
+        return now - self.received + self.lag

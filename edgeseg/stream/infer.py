@@ -1,26 +1,25 @@
-"""`edgeseg infer`: opens the source, makes the sinks that were asked for, shows progress."""
+"""`edgeseg infer` over a recording: makes the sinks that were asked for, shows progress."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg import console
-from edgeseg.atomic import check_writable, writer_lock
-from edgeseg.errors import OutputError, UsageError
+from edgeseg.atomic import writer_lock
+from edgeseg.errors import UsageError
 from edgeseg.stream import journal
 from edgeseg.stream.crop import Crop
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
+from edgeseg.stream.places import Outputs, Places, check_apart, check_places
 from edgeseg.stream.service import Progress
 from edgeseg.stream.sinks.events import EventsFile
 from edgeseg.stream.sinks.masks import MaskFolder
-from edgeseg.stream.sinks.video import SUFFIXES, StillSink, VideoSink
+from edgeseg.stream.sinks.video import StillSink, VideoSink
 from edgeseg.stream.sources import open_source
-from edgeseg.stream.sources.stills import find
 
 if TYPE_CHECKING:
     from edgeseg.model import Model, Result
@@ -29,54 +28,41 @@ if TYPE_CHECKING:
     from edgeseg.stream.summary import Summary
     from edgeseg.stream.web.server import Viewer
 
-
-# Not written: mp4 plays everywhere, mkv survives a kill; a folder would hardly be called so.
-OTHER_VIDEOS = (".avi", ".mov", ".webm", ".m4v", ".ts", ".mpg", ".wmv", ".gif")
+__all__ = ["Outputs", "Places", "check_apart", "infer", "opened"]
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What is written: ``out`` a video file or a folder for everything, ``masks`` a folder, ``events`` a file."""
+def opened(
+    stream: str, outputs: Outputs, options: SourceOptions, *, tile: bool = False, smoothing: float | None = None
+) -> FrameSource:
+    """The source, after everything was checked that can be without the model.
 
-    out: Path | None = None
-    masks: Path | None = None
-    events: Path | None = None
-    show: bool = False
-    web: str | None = None
+    Raises:
+        EdgesegError: source or output, each with its sentence.
+    """
+    check_places(outputs)
+    if outputs.record is not None:
+        raise UsageError(f"--record keeps the frames of a camera; {stream} is a recording already")
+    source = open_source(stream, options)
+    try:
+        check_apart(stream, source, Places.of(outputs, stills=source.stills))
+        _check_kind(stream, source, tile=tile, smoothing=smoothing)
+    except BaseException:
+        source.close()
+        raise
+    return source
 
-    def paths(self) -> list[Path]:
-        """Those that were given."""
-        return [path for path in (self.out, self.masks, self.events) if path is not None]
 
-
-@dataclass(frozen=True)
-class Places:
-    """The files and folders that will be written."""
-
-    video: Path | None
-    stills: Path | None
-    masks: Path | None
-    events: Path | None
-
-    @classmethod
-    def of(cls, outputs: Outputs, *, stills: bool) -> Places:
-        """``--out`` as a folder gets a video, or for ``stills`` pictures, with masks and events."""
-        out = outputs.out
-        if out is None or out.suffix.lower() in SUFFIXES:
-            return cls(out, None, outputs.masks, outputs.events)
-        video, overlay = (None, out / "overlay") if stills else (out / "overlay.mp4", None)
-        return cls(video, overlay, outputs.masks or out / "masks", outputs.events or out / "events.jsonl")
-
-    def written(self) -> list[Path]:
-        """Those that there are."""
-        return [path for path in (self.video, self.stills, self.masks, self.events) if path is not None]
+def _check_kind(stream: str, source: FrameSource, *, tile: bool, smoothing: float | None) -> None:
+    if tile and not source.stills:
+        raise UsageError(f"--tile is for pictures; {stream} is a stream")
+    if smoothing and source.stills:
+        raise UsageError(f"--smoothing is for streams; {stream} is pictures")
 
 
 def infer(
     model: Model,
-    stream: str,
+    source: FrameSource,
     outputs: Outputs,
-    options: SourceOptions,
     *,
     frames: int | None = None,
     tile: bool = False,
@@ -85,35 +71,21 @@ def infer(
     quiet: bool = False,
     crop: str = "off",
 ) -> tuple[Summary, list[Path]]:
-    """Runs a model over SOURCE into the outputs; the summary and what was written.
+    """Runs a model over a source from :func:`opened`, and closes it; the summary and what was written.
 
     Raises:
         EdgesegError: source, engine or output, each with its sentence; finished outputs stay usable.
     """
-    check_places(outputs)
     cut = Crop.parse(crop, journal.say)
-    source = open_source(stream, options)
     places = Places.of(outputs, stills=source.stills)
-    try:
-        check_apart(stream, source, places)
-    except BaseException:
-        source.close()
-        raise
-    if tile and not source.stills:
-        source.close()
-        raise UsageError(f"--tile is for pictures; {stream} is a stream")
-    if smoothing and source.stills:
-        source.close()
-        raise UsageError(f"--smoothing is for streams; {stream} is pictures")
     model.tile = tile
     with contextlib.ExitStack() as locks:
         try:
             for path in sorted({path.absolute() for path in outputs.paths()}):
                 locks.enter_context(writer_lock(path))
+            sinks = make_sinks(model, source, places, outputs)
             viewer = locks.enter_context(open_viewer(outputs.web)) if outputs.web else None
-            sinks = make_sinks(model, source, places, show=outputs.show)
-            sinks += [viewer.add(source.name, model)] if viewer else []
-            sinks += [Progress()] if os.environ.get("NOTIFY_SOCKET") else []
+            sinks += watchers(viewer, source.name, model)
         except BaseException:
             source.close()
             raise
@@ -147,52 +119,23 @@ def open_viewer(place: str) -> Viewer:
     return viewer
 
 
-def check_places(outputs: Outputs) -> None:
-    """Says before any work what cannot be written.
-
-    Raises:
-        UsageError: a video of a kind that is not written.
-        OutputError: a file stands where a folder should be, the other way round, or the disk refuses.
-    """
-    out = outputs.out
-    if out is not None and out.suffix.lower() in OTHER_VIDEOS:
-        raise UsageError(f"--out {out}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
-    for path in outputs.paths():
-        is_file = path == outputs.events or (path == out and path.suffix.lower() in SUFFIXES)
-        if is_file and path.is_dir():
-            raise OutputError(f"{path} is a folder, not a file; choose another name")
-        if not is_file and path.exists() and not path.is_dir():
-            raise OutputError(f"{path} is a file, not a folder; choose another name")
-        check_writable(path)
+def watchers(viewer: Viewer | None, name: str, model: Model) -> list[Sink]:
+    """Sinks beside the files: the viewer's, and the word to a service manager that frames come."""
+    out: list[Sink] = [viewer.add(name, model)] if viewer else []
+    return [*out, Progress()] if os.environ.get("NOTIFY_SOCKET") else out
 
 
-def check_apart(stream: str, source: FrameSource, places: Places) -> None:
-    """Nothing that is read is written over, and no two outputs share a file.
-
-    Raises:
-        UsageError: the source would be replaced, or pictures land among those that are read.
-    """
-    written = [path.resolve() for path in places.written()]
-    if len(set(written)) != len(written):
-        raise UsageError("two outputs have the same path; give each its own")
-    read = {file.resolve() for file in find(stream)} if source.stills else {Path(stream).resolve()}
-    read |= {file.parent for file in read} if source.stills else set()
-    for path in written:
-        if path in read:
-            raise UsageError(f"{path} is what --stream reads; write somewhere else")
-
-
-def make_sinks(model: Model, source: FrameSource, places: Places, *, show: bool) -> list[Sink]:
+def make_sinks(model: Model, source: FrameSource, places: Places, outputs: Outputs) -> list[Sink]:
     """Sinks for what was asked; those made are closed if a later one cannot be."""
     overlay = Overlay(model.spec.classes)
     sinks: list[Sink] = []
     try:
-        if show:
+        if outputs.show:
             from edgeseg.stream.sinks.window import Window
 
             sinks.append(Window(overlay))
         if places.video is not None:
-            sinks.append(VideoSink(places.video, overlay, source.framerate))
+            sinks.append(VideoSink(places.video, overlay, source.framerate, outputs.codec))
         if places.stills is not None:
             sinks.append(StillSink(places.stills, overlay))
         if places.masks is not None:

@@ -1,7 +1,8 @@
-"""Contour, tint, legend and time on the frame a mask was computed from."""
+"""Contour, tint, legend, time and signal state on the frame a mask was computed from."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import cv2
@@ -11,8 +12,17 @@ from numpy.typing import NDArray
 from edgeseg.manifest import Class
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.status import Status
 
 TINT = 0.25
+# BGR of the states that are not LIVE.
+COLOURS = {
+    "FROZEN": (160, 90, 0),
+    "NO_SIGNAL": (90, 90, 90),
+    "INVALID": (0, 90, 200),
+    "STALE": (0, 60, 190),
+    "LOST": (0, 0, 170),
+}
 
 
 class Overlay:
@@ -20,30 +30,47 @@ class Overlay:
 
     Args:
         classes: of the manifest; the background first.
-        latency: whether to write the milliseconds of the engine beside the time.
     """
 
     def __init__(self, classes: Sequence[Class]) -> None:
         self._classes = [(one.name, _bgr(one.color)) for one in classes[1:]]
 
-    def draw(self, frame: StreamFrame, result: Result) -> NDArray[np.uint8]:
-        """uint8 BGR of the frame's size."""
+    def draw(self, frame: StreamFrame, result: Result | None, status: Status | None = None) -> NDArray[np.uint8]:
+        """uint8 BGR of the frame's size.
+
+        ``result`` belongs to this very frame, or is None: nothing is drawn then that looks like a mask. ``status`` is
+        a live stream's; its state and the frame's age are written on the picture.
+        """
         image = frame.image.copy()
         # Lines and letters keep their share of the picture from 240p to 4K.
         unit = max(1.0, image.shape[0] / 480)
-        areas = []
-        for index, (_, colour) in enumerate(self._classes, 1):
+        areas: list[int] = []
+        for index, (_, colour) in enumerate(self._classes, 1) if result is not None else ():
+            assert result is not None  # noqa: S101 - the line above
             of_class = (result.mask == index).view(np.uint8)
             areas.append(int(cv2.countNonZero(of_class)))
             if areas[-1]:
                 _paint(image, of_class, colour, unit)
         self._legend(image, frame, areas, unit)
+        if status is not None:
+            state = result.state if result is not None else status.state
+            reason = status.reason if state == status.state else ""
+            _banner(image, state, reason, frame.age(time.monotonic()), unit)
+        return image
+
+    def old(self, frame: StreamFrame, status: Status) -> NDArray[np.uint8]:
+        """The last frame of a stream that gives no new ones: grey, without its mask, with its age."""
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY) // 2
+        image: NDArray[np.uint8] = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+        unit = max(1.0, image.shape[0] / 480)
+        self._legend(image, frame, [], unit)
+        _banner(image, status.state, status.reason, frame.age(time.monotonic()), unit)
         return image
 
     def _legend(self, image: NDArray[np.uint8], frame: StreamFrame, areas: Sequence[int], unit: float) -> None:
         minutes, seconds = divmod(frame.source_time, 60)
         lines = [(frame.name or f"{int(minutes):02d}:{seconds:06.3f}  #{frame.sequence}", (255, 255, 255))]
-        for (name, colour), area in zip(self._classes, areas, strict=True):
+        for (name, colour), area in zip(self._classes, areas, strict=False):
             share = 100 * area / (image.shape[0] * image.shape[1])
             lines.append((f"{name} {share:.1f} %" if area else f"{name} -", colour))
         for row, (text, colour) in enumerate(lines):
@@ -62,6 +89,15 @@ def _paint(image: NDArray[np.uint8], mask: NDArray[np.uint8], colour: tuple[int,
     if width * height > 4000 * unit * unit:  # thin structures, such as vessels, get the bright line alone
         cv2.drawContours(image, contours, -1, (0, 0, 0), thickness + 2, cv2.LINE_AA)
     cv2.drawContours(image, contours, -1, colour, thickness, cv2.LINE_AA)
+
+
+def _banner(image: NDArray[np.uint8], state: str, reason: str, age: float, unit: float) -> None:
+    """State and age on the lower edge; a bar in the state's colour where it is not LIVE."""
+    text = f"{state}{f': {reason}' if reason else ''}  {age * 1e3:.0f} ms" if age < 10 else f"{state}: {age:.0f} s old"
+    height = int(26 * unit)
+    if state != "LIVE":
+        image[-height:] = COLOURS[state]
+    _write(image, text, (int(8 * unit), image.shape[0] - int(8 * unit)), (255, 255, 255), unit)
 
 
 def _write(image: NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from edgeseg.fit import Placement
 from edgeseg.stream.crop import Crop
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources import open_source
 from edgeseg.stream.sources.base import FrameSource
@@ -196,6 +197,8 @@ def run(
                 _deliver(*flying.popleft(), smooth, summary, writer, on_result)
             if frame.error is not None:
                 raise frame.error
+    except Closed:  # the window was closed: everything is finished as at the end
+        pass
     finally:
         summary.end()
     summary.warning = opened.warning

@@ -54,7 +54,11 @@ class Latency:
 
 @dataclass
 class Summary:
-    """Of one stream: ``stages`` by name, milliseconds; ``dropped`` frames; ``states`` frames per signal state."""
+    """Of one stream: ``stages`` by name, milliseconds; ``dropped`` frames; ``states`` frames per signal state.
+
+    Live streams also: ``damaged`` frames or packets, ``connections`` made, ``restarts`` of the capture process,
+    ``violations`` of the latency limit, ``notes`` about the source, frames that each slow sink lost.
+    """
 
     stream: str = ""
     engine: str = ""
@@ -65,6 +69,12 @@ class Summary:
     stages: dict[str, Latency] = field(default_factory=dict)
     seconds: float = 0.0
     warning: str = ""
+    damaged: int = 0
+    connections: int = 0
+    restarts: int = 0
+    violations: int = 0
+    notes: list[str] = field(default_factory=list)
+    sink_drops: dict[str, int] = field(default_factory=dict)
     _began: float = field(default_factory=time.perf_counter, repr=False)
 
     def add(self, stage: str, milliseconds: float) -> None:
@@ -96,6 +106,15 @@ class Summary:
                 for name, latency in self.stages.items()
             },
         }
+        if self.connections:
+            out |= {
+                "connections": self.connections,
+                "restarts": self.restarts,
+                "damaged": self.damaged,
+                "violations": self.violations,
+                "sink_drops": self.sink_drops,
+                "notes": self.notes,
+            }
         return out | ({"warning": self.warning} if self.warning else {})
 
     def table(self) -> Table:
@@ -109,6 +128,23 @@ class Summary:
         )
         for name, latency in self.stages.items():
             table.add_row(name, *(f"{latency.percentile(p):.2f}" for p in PERCENTILES))
-        table.caption = self.engine
+        table.caption = "\n".join([self.engine, *self._remarks()])
         table.caption_justify = "left"
         return table
+
+    def _remarks(self) -> list[str]:
+        """What a live stream went through, where there is anything to say."""
+        out = list(self.notes)
+        if self.connections:
+            states = ", ".join(f"{name} {count}" for name, count in self.states.most_common())
+            out.append(f"states: {states or 'none'}; {self.dropped} frames overtaken by newer ones")
+        for count, text in (
+            (self.damaged, "damaged frames or packets"),
+            (self.connections - 1, "reconnections"),
+            (self.restarts, "restarts of the capture process"),
+            (self.violations, "masks later than --max-latency-ms"),
+        ):
+            if count > 0:
+                out.append(f"{count} {text}")
+        out += [f"{name}: {count} frames lost, too slow" for name, count in self.sink_drops.items()]
+        return out

@@ -233,7 +233,7 @@ def test_damaged_picture_in_the_middle(tiny_bundle: Path, tiny_data: Path, tmp_p
         ("17", 4, "camera 17: cannot be opened"),
         ("99999999999999999999", 4, "cannot be opened"),
         ("²", 3, "no such file"),
-        ("", 3, "is empty; give the path"),
+        ("", 3, "is empty; give a camera"),
         ("x" * 5000, 3, "no such file|cannot be"),
         ("rtsp2://user:geheim@camera/live", 3, "no such kind of source"),
     ],

@@ -6,16 +6,29 @@ from typing import Protocol
 
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.status import Status
 
 
 class Sink(Protocol):
-    """Written to by one thread."""
+    """Written to by one thread.
+
+    A sink may have ``depth``, how many frames may wait for it on a live stream (1 if it has none: the newest); it
+    loses what it is too slow for, alone.
+    """
 
     name: str
     """Of its stage in the closing table."""
 
-    def write(self, frame: StreamFrame, result: Result) -> None:
-        """Takes one frame and its result.
+    def write(self, frame: StreamFrame, result: Result | None) -> None:
+        """Takes one frame and its result; None where no mask can be trusted, which only live streams have.
+
+        Raises:
+            OutputError: the disk refused.
+        """
+        ...
+
+    def status(self, status: Status) -> None:
+        """What a live stream says of itself: at every change, before the first frame it holds for, and at rest.
 
         Raises:
             OutputError: the disk refused.
@@ -29,3 +42,7 @@ class Sink(Protocol):
             OutputError: the disk refused.
         """
         ...
+
+
+class Closed(KeyboardInterrupt):
+    """The user closed the window, or pressed q or Escape: the run ends as if it were over."""

@@ -1,4 +1,4 @@
-"""Events as JSONL: a row per frame with a mask, and one at the end."""
+"""Events as JSONL: a row per frame with a mask, a row per change of state, and one at the end."""
 
 from __future__ import annotations
 
@@ -12,64 +12,112 @@ from typing import Any
 from edgeseg.atomic import disk_errors
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.status import Status
+
+# A working day of a live stream with a mask on every frame is about 700 MiB: kept as files of this size, the oldest go.
+ROTATE, KEPT = 64 << 20, 8
 
 
 class EventsFile:
-    """Rows of the contract ("Event rows"); the file appears under its name when it is finished.
+    """Rows of the contract ("Event rows").
+
+    Of a recording the file appears under its name when it is finished. Of a live stream it is there at once, every
+    row is in it as soon as it is known, earlier runs' rows stay before it, and at 64 MiB it becomes NAME.1 (up to
+    NAME.8).
 
     Raises:
         OutputError: it cannot be created.
     """
 
     name = "events"
+    depth = 1024
 
-    def __init__(self, path: Path, stream: str) -> None:
-        self._path, self._stream = path, stream
-        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    def __init__(self, path: Path, stream: str, *, live: bool = False, rotate: int = ROTATE) -> None:
+        self._path, self._stream, self._live, self._rotate = path, stream, live, rotate
+        self._target = path if live else path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        self._last: dict[str, Any] = {"sequence": -1, "source_time": 0.0}
+        self._state = ("LIVE", "")
+        self._told: tuple[str, str] | None = None
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._temporary.open("w", encoding="utf-8")
-        self._last: dict[str, Any] = {"sequence": -1, "source_time": 0.0}
+            torn = live and _torn(path)
+            self._file = self._target.open("ab" if live else "wb")
+            if torn:  # the last run was killed in the middle of a row
+                self._file.write(b"\n")
 
-    def write(self, frame: StreamFrame, result: Result) -> None:
-        objects = result.objects
+    def write(self, frame: StreamFrame, result: Result | None) -> None:
         self._last = {"sequence": frame.sequence, "source_time": round(frame.source_time, 6)}
-        if objects:
-            self._row("mask", frame.wall_time, objects=[_object(one) for one in objects], frame=frame, result=result)
-
-    def _row(
-        self,
-        kind: str,
-        wall_time: float,
-        *,
-        objects: list[dict[str, Any]],
-        frame: StreamFrame | None = None,
-        result: Result | None = None,
-    ) -> None:
-        row: dict[str, Any] = {"type": kind, "stream": self._stream, **self._last}
-        row |= {"wall_time": round(wall_time, 6), "state": result.state if result else "LIVE", "reason": ""}
-        if frame is not None and result is not None:
-            row["age_ms"] = round(result.age_ms, 3)
+        objects = result.objects if result is not None else []
+        if result is not None and objects:
             stages = {"decode": frame.decode_ms, **result.latency_ms}
-            row["latency_ms"] = {name: round(value, 3) for name, value in stages.items()}
-        row["objects"] = objects
+            self._row(
+                "mask",
+                frame.wall_time,
+                state=result.state,
+                reason=self._state[1] if result.state == self._state[0] else "",
+                age_ms=round(result.age_ms, 3),
+                latency_ms={name: round(value, 3) for name, value in stages.items()},
+                objects=[_object(one) for one in objects],
+            )
+
+    def status(self, status: Status) -> None:
+        self._state = (status.state, status.reason)
+        if self._told != self._state:
+            self._told = self._state
+            self._last["sequence"] = status.sequence
+            age = {"age_ms": round(status.age_ms, 3)} if status.sequence >= 0 else {}
+            self._row("state", status.wall_time, state=status.state, reason=status.reason, **age)
+
+    def _row(self, kind: str, wall_time: float, *, state: str, reason: str = "", **more: Any) -> None:
+        row: dict[str, Any] = {"type": kind, "stream": self._stream, **self._last}
+        row |= {"wall_time": round(wall_time, 6), "state": state, "reason": reason, "objects": [], **more}
         with disk_errors(self._path):
-            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            if self._live:
+                self._file.flush()
+                if self._file.tell() > self._rotate:
+                    self._turn()
+
+    def _turn(self) -> None:
+        self._file.close()
+        for number in range(KEPT - 1, 0, -1):
+            with contextlib.suppress(FileNotFoundError):
+                _numbered(self._path, number).replace(_numbered(self._path, number + 1))
+        self._path.replace(_numbered(self._path, 1))
+        self._file = self._path.open("ab")
 
     def close(self) -> None:
         try:
             if not self._file.closed:
-                self._row("end", time.time(), objects=[])
+                self._row("end", time.time(), state=self._state[0], reason=self._state[1])
                 with disk_errors(self._path):
                     self._file.flush()
                     os.fsync(self._file.fileno())
                     self._file.close()
-                    self._temporary.replace(self._path)
+                    if not self._live:
+                        self._target.replace(self._path)
         finally:
             with contextlib.suppress(OSError):  # what a full disk did not take is said already
                 self._file.close()
-            self._temporary.unlink(missing_ok=True)
+            if not self._live:
+                self._target.unlink(missing_ok=True)
 
 
 def _object(one: Any) -> dict[str, Any]:
     return {"class": one.class_name, "area": one.area, "box": list(one.box)}
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
+
+
+def _torn(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell() == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except FileNotFoundError:
+        return False

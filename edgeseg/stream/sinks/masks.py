@@ -10,23 +10,31 @@ import numpy as np
 from edgeseg.atomic import atomic_write
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.status import Status
 
 
 class MaskFolder:
     """NAME.png per still, SEQUENCE.png (eight digits) per video frame, each complete or not there.
 
-    A single class is written 0 and 255, as data sets have it; several classes as their index.
+    A single class is written 0 and 255, as data sets have it; several classes as their index. A frame without a
+    trustworthy mask gets no file.
     """
 
     name = "masks"
+    depth = 8
 
     def __init__(self, folder: Path, classes: int) -> None:
         self._folder = folder
         self._scale = np.uint8(255 if classes == 1 else 1)
 
-    def write(self, frame: StreamFrame, result: Result) -> None:
+    def write(self, frame: StreamFrame, result: Result | None) -> None:
+        if result is None:
+            return
         _, data = cv2.imencode(".png", result.mask * self._scale, [cv2.IMWRITE_PNG_COMPRESSION, 1])
         atomic_write(self._folder / f"{frame.name or f'{frame.sequence:08d}'}.png", data.tobytes())
+
+    def status(self, _: Status) -> None:
+        """A mask is there or not."""
 
     def close(self) -> None:
         """Every file is complete already."""

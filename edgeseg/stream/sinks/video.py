@@ -1,32 +1,24 @@
-"""Annotated video: H.264 in fragmented mp4 (or mkv), playable however the run ends."""
+"""Annotated video and annotated pictures."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from fractions import Fraction
+import time
 from pathlib import Path
 
-import av
-import cv2
-import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
-from numpy.typing import NDArray
-
-from edgeseg.atomic import disk_errors, disk_sentence
-from edgeseg.errors import OutputError, UsageError
+from edgeseg.commands.options import Codec
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.overlay import Overlay
+from edgeseg.stream.sinks.encoder import SUFFIXES, Encoder
+from edgeseg.stream.status import Status
 
-SUFFIXES = (".mp4", ".mkv")
-_BT709 = 1
+__all__ = ["SUFFIXES", "StillSink", "VideoSink"]
+# While a live stream gives nothing the recording says so, this often.
+_SAY_S = 0.5
 
 
 class VideoSink:
-    """Draws the overlay and encodes; the file appears under its name when it is finished.
-
-    Frames of another size than the first are fitted into it with black around, never stretched.
+    """Draws the overlay and encodes; see :class:`Encoder` for when the file appears.
 
     Raises:
         UsageError: neither .mp4 nor .mkv.
@@ -34,81 +26,44 @@ class VideoSink:
     """
 
     name = "encode"
+    depth = 2
 
-    def __init__(self, path: Path, overlay: Overlay, framerate: float | None) -> None:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"--out {path}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
-        self._path, self._overlay = path, overlay
-        self._rate = Fraction(framerate or 25.0).limit_denominator(1001)
-        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-        self._size: tuple[int, int] | None = None
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if path.suffix.lower() == ".mp4" else {}
-            # Written through a file of ours: FFmpeg's own forgets that its last buffer found the disk full.
-            self._file = self._temporary.open("wb")
-            kind = "matroska" if path.suffix.lower() == ".mkv" else "mp4"
-            try:
-                self._container = av.open(self._file, "w", format=kind, options=flags)
-            except av.FFmpegError as error:
-                self._file.close()
-                raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    def __init__(
+        self,
+        path: Path,
+        overlay: Overlay,
+        framerate: float | None,
+        codec: Codec = Codec.h264,
+        *,
+        live: bool = False,
+    ) -> None:
+        self._overlay, self._live = overlay, live
+        self._encoder = Encoder(path, framerate, codec, live=live)
+        self._began: float | None = None
+        self._status: Status | None = None
+        self._frame: StreamFrame | None = None
+        self._wrote = 0.0
 
-    def _start(self, image: NDArray[np.uint8]) -> None:
-        height, width = image.shape[:2]
-        # H.264 with 4:2:0 chroma knows no odd sides, and no side of nothing.
-        self._size = (max(2, width - width % 2), max(2, height - height % 2))
-        self._stream = self._container.add_stream("libx264", rate=self._rate)
-        self._stream.width, self._stream.height = self._size
-        self._stream.pix_fmt = "yuv420p"
-        # A keyframe a second: at most a second is lost if the power goes.
-        self._stream.options = {"crf": "20", "preset": "veryfast", "g": str(max(1, round(self._rate)))}
-        context = self._stream.codec_context
-        context.color_primaries = context.color_trc = context.colorspace = _BT709
-        context.color_range = ColorRange.MPEG
+    def write(self, frame: StreamFrame, result: Result | None) -> None:
+        self._put(self._overlay.draw(frame, result, self._status), frame.received)
+        self._frame = frame if self._live else None
 
-    def write(self, frame: StreamFrame, result: Result) -> None:
-        image = self._overlay.draw(frame, result)
-        if self._size is None:
-            self._start(image)
-        out = av.VideoFrame.from_ndarray(self._sized(image), format="bgr24")
-        out = out.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
-        self._mux(out)
+    def status(self, status: Status) -> None:
+        self._status = status
+        now = time.monotonic()
+        if status.state in ("STALE", "LOST") and self._frame is not None and now - self._wrote > _SAY_S:
+            self._put(self._overlay.old(self._frame, status), now)
 
-    def _sized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        width, height = self._size or (0, 0)
-        rows, columns = image.shape[:2]
-        if (columns - columns % 2, rows - rows % 2) == (width, height):
-            return np.ascontiguousarray(image[:height, :width])
-        scale = min(width / columns, height / rows)
-        size = (max(1, int(columns * scale)), max(1, int(rows * scale)))
-        canvas = np.zeros((height, width, 3), np.uint8)
-        top, left = (height - size[1]) // 2, (width - size[0]) // 2
-        canvas[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        return canvas
-
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except OSError as error:
-            raise OutputError(disk_sentence(self._path, error)) from error
+    def _put(self, image: object, moment: float) -> None:
+        if not self._live:
+            self._encoder.write(image)  # type: ignore[arg-type]
+            return
+        self._began = moment if self._began is None else self._began
+        self._encoder.write(image, moment - self._began)  # type: ignore[arg-type]
+        self._wrote = time.monotonic()
 
     def close(self) -> None:
-        try:
-            if self._size is not None:
-                self._mux(None)
-            with disk_errors(self._path):
-                self._container.close()
-                if self._size is not None:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-                    self._temporary.replace(self._path)
-        finally:
-            with contextlib.suppress(OSError):  # what a full disk did not take is said already
-                self._container.close()
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._temporary.unlink(missing_ok=True)
+        self._encoder.close()
 
 
 class StillSink:
@@ -119,10 +74,13 @@ class StillSink:
     def __init__(self, folder: Path, overlay: Overlay) -> None:
         self._folder, self._overlay = folder, overlay
 
-    def write(self, frame: StreamFrame, result: Result) -> None:
+    def write(self, frame: StreamFrame, result: Result | None) -> None:
         from edgeseg.pictures import write_png
 
         write_png(self._folder / f"{frame.name or f'{frame.sequence:08d}'}.png", self._overlay.draw(frame, result))
+
+    def status(self, _: Status) -> None:
+        """Pictures have no signal."""
 
     def close(self) -> None:
         """Every file is complete already."""

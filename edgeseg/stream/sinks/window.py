@@ -10,6 +10,8 @@ from edgeseg.errors import BackendError
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.overlay import Overlay
+from edgeseg.stream.sinks.base import Closed
+from edgeseg.stream.status import Status
 
 
 def check() -> None:
@@ -23,7 +25,7 @@ def check() -> None:
 
 
 class Window:
-    """Shows the overlay; closing the window or q ends the run.
+    """Shows the overlay.
 
     Raises:
         BackendError: no window can be shown here.
@@ -31,14 +33,33 @@ class Window:
 
     name = "show"
 
-    def __init__(self, overlay: Overlay) -> None:
+    def __init__(self, overlay: Overlay, title: str = "edgeseg") -> None:
         check()
-        self._overlay = overlay
+        self._overlay, self._title = overlay, title
+        self._status: Status | None = None
+        self._frame: StreamFrame | None = None
+        self._shown = False
 
-    def write(self, frame: StreamFrame, result: Result) -> None:
-        cv2.imshow("edgeseg", self._overlay.draw(frame, result))
-        if cv2.waitKey(1) & 0xFF == ord("q"):
-            raise KeyboardInterrupt
+    def write(self, frame: StreamFrame, result: Result | None) -> None:
+        self._frame = frame
+        self._show(self._overlay.draw(frame, result, self._status))
+
+    def status(self, status: Status) -> None:
+        self._status = status
+        if status.state in ("STALE", "LOST") and self._frame is not None:
+            self._show(self._overlay.old(self._frame, status))
+        elif self._shown:
+            self._keys()
+
+    def _show(self, image: object) -> None:
+        cv2.imshow(self._title, image)
+        self._keys()
+        self._shown = True
+
+    def _keys(self) -> None:
+        key = cv2.waitKey(1) & 0xFF
+        if key in (ord("q"), 27) or (self._shown and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1):
+            raise Closed
 
     def close(self) -> None:
         cv2.destroyAllWindows()

@@ -1,28 +1,29 @@
-"""What a source is: an iterable of frames that knows its name and pace."""
+"""What a recorded source is: an iterable of frames that knows its name and pace. Live ones: live.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from edgeseg.stream.frame import StreamFrame
+if TYPE_CHECKING:
+    from edgeseg.stream.frame import StreamFrame
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a camera is asked for; files ignore it. ``video_size`` is width, height."""
+    """What a camera is asked for; files ignore it. ``video_size`` is width, height; ``pixel_format`` such as MJPG."""
 
     video_size: tuple[int, int] | None = None
     framerate: float | None = None
+    pixel_format: str | None = None
 
 
 class FrameSource(Protocol):
-    """Recorded sources give every frame in order; live ones are drained at the camera's pace.
+    """Gives every frame in order.
 
     Attributes:
         name: for messages, without secrets.
-        live: whether frames come at their own pace.
         stills: single pictures, each with a name of its own.
         length: number of frames where known.
         framerate: frames per second where known.
@@ -30,7 +31,6 @@ class FrameSource(Protocol):
     """
 
     name: str
-    live: bool
     stills: bool
     length: int | None
     framerate: float | None
@@ -41,7 +41,6 @@ class FrameSource(Protocol):
 
         Raises:
             InputError: a recorded source is damaged.
-            SourceError: a camera is gone.
         """
         ...
 

@@ -1,0 +1,296 @@
+"""The supervisor of one stream: has it captured, restarts what dies or hangs, knows its state."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeseg.errors import BackendError
+from edgeseg.redact import redact
+from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.live.content import Content
+from edgeseg.stream.live.nursery import Nursery, Process
+from edgeseg.stream.live.slot import Slot
+from edgeseg.stream.live.state import Signal
+from edgeseg.stream.sources.base import SourceOptions
+
+# Restarts of the capture process, not attempts to reach a camera: more is a crash loop.
+BUDGET, WINDOW_S = 5, 60.0
+# From the start of a process to its first sign of life; importing FFmpeg on a busy board takes seconds.
+_START_S = 30.0
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A frame in the slot, not copied yet."""
+
+    slot: Slot
+    values: dict[str, Any]
+    wall_time: float
+
+
+@dataclass
+class Counts:
+    """What happened to a stream so far."""
+
+    received: int = 0
+    damaged: int = 0
+    restarts: int = 0
+    connections: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+class Capture:
+    """A live stream: :meth:`take` gives its newest frame, :meth:`state` what is to be thought of it.
+
+    Args:
+        source: SOURCE as given, password included; ``name`` is what is shown of it.
+        nursery: gives capture processes.
+        changed: called, in the supervisor's thread, whenever there is a new frame or trouble.
+        retry: False ends the stream at its first trouble.
+        buffer: keep up to this many bytes of frames instead of the newest alone.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        options: SourceOptions,
+        nursery: Nursery,
+        changed: Callable[[], None],
+        *,
+        retry: bool = True,
+        buffer: int = 0,
+    ) -> None:
+        self.name = redact(source)
+        self.counts = Counts()
+        self.framerate: float | None = None
+        self.ended = ""
+        self.error: BackendError | None = None
+        self._source, self._options, self._retry, self._buffer = source, options, retry, buffer
+        self._nursery, self._changed = nursery, changed
+        self._lock = threading.Lock()
+        self._signal = Signal()
+        self._newest: Notice | None = None
+        self._kept: deque[StreamFrame] = deque()
+        self._kept_bytes = 0
+        self._dropped = 0
+        self._next = 0
+        self._first_time: float | None = None
+        self._offset = 0.0
+        self._crashes: deque[float] = deque()
+        self._process: Process | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"edgeseg capture {self.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    # What the pipeline asks, from its own threads.
+
+    def waiting(self) -> float | None:
+        """Monotonic seconds at which the frame that :meth:`take` would give was received; None if there is none."""
+        with self._lock:
+            if self._kept:
+                return self._kept[0].received
+            return float(self._newest.values["received"]) if self._newest else None
+
+    def take(self) -> StreamFrame | None:
+        """The newest frame that was not taken yet (with a buffer: the oldest); those it overtook are dropped."""
+        with self._lock:
+            if self._kept:
+                frame = self._kept.popleft()
+                self._kept_bytes -= frame.image.nbytes
+                return frame
+            notice, self._newest = self._newest, None
+            if notice is None:
+                return None
+            copied = self._copy(notice)
+            self._dropped += copied is None
+            return copied
+
+    def state(self, now: float | None = None) -> tuple[str, str, float]:
+        """State, reason, age of the newest frame in seconds."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            return *self._signal.at(now), self._signal.age(now)
+
+    def frame_state(self, frame: StreamFrame, now: float) -> tuple[str, str]:
+        """State of one frame now: that of the stream, but by the frame's own age."""
+        with self._lock:
+            return self._signal.at(now, frame.age(now))
+
+    def set_invalid(self, reason: str) -> None:
+        """Says why no mask can be trusted; empty when one can again."""
+        with self._lock:
+            self._signal.invalid = reason
+
+    @property
+    def dropped(self) -> int:
+        with self._lock:
+            return self._dropped
+
+    def stop(self) -> None:
+        """Asks it to end; :meth:`join` waits."""
+        self._stop.set()
+
+    def join(self, seconds: float) -> None:
+        if self._thread.ident is not None:
+            self._thread.join(seconds)
+
+    # What the supervisor's thread does.
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set() and not self.ended:
+                process = self._nursery.take(self._stop)
+                if process is None:
+                    return
+                self._process = process
+                try:
+                    reason = self._supervise(process)
+                finally:
+                    self._process = None
+                    self._rescue()
+                    process.kill()
+                if not self.ended and not self._stop.is_set():
+                    self._crashed(reason)
+        except BackendError as error:
+            self.error = error
+            self.ended = str(error)
+        finally:
+            self._changed()
+
+    def _supervise(self, process: Process) -> str:
+        """Until it dies, hangs or is no longer wanted; the reason."""
+        options = self._options
+        job = {
+            "source": self._source,
+            "retry": self._retry,
+            "keep": bool(self._buffer),
+            "sequence": self._next,
+            "video_size": options.video_size,
+            "framerate": options.framerate,
+            "pixel_format": options.pixel_format,
+        }
+        process.slot.set_deadline(time.monotonic() + _START_S)
+        process.start(json.dumps(job).encode())
+        rest = b""
+        while not self._stop.is_set() and not self.ended:
+            wait = process.slot.deadline() - time.monotonic()
+            if wait < 0:
+                return "the capture process hung"
+            ready, _, _ = select.select([process.output], [], [], min(wait, 0.1))
+            if not ready:
+                continue
+            try:
+                data = os.read(process.output, 1 << 16)
+            except BlockingIOError:
+                continue
+            if not data:
+                return "the capture process died"
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._message(process, json.loads(line))
+        return ""
+
+    def _message(self, process: Process, said: dict[str, Any]) -> None:
+        match said["type"]:
+            case "frame":
+                self._frame(Notice(process.slot, said, time.time() - (time.monotonic() - said["received"])))
+            case "opened":
+                self.counts.connections += 1
+                self.framerate = said["framerate"] or self.framerate
+                self._note(said["notes"])
+                self._first_time = None
+            case "notes":
+                self._note(said["notes"])
+            case "damaged":
+                self.counts.damaged += 1
+            case "trouble" | "crash":
+                with self._lock:
+                    self._signal.restart(said["text"])
+                if said["type"] == "trouble" and (said["final"] or not self._retry):
+                    self.ended = said["text"]
+        self._changed()
+
+    def _note(self, notes: list[str]) -> None:
+        self.counts.notes += [note for note in notes if note not in self.counts.notes]
+
+    def _frame(self, notice: Notice) -> None:
+        values = notice.values
+        self.counts.received += 1
+        self._next = values["sequence"] + 1
+        with self._lock:
+            self._signal.frame(values["received"], Content(*values["content"]), values["lag"])
+            if not self._buffer:
+                self._dropped += self._newest is not None
+                self._newest = notice
+                return
+        frame = self._copy(notice)
+        notice.slot.set_taken(values["number"])
+        with self._lock:
+            if frame is None or self._kept_bytes + frame.image.nbytes > self._buffer:
+                self._dropped += 1
+                return
+            self._kept.append(frame)
+            self._kept_bytes += frame.image.nbytes
+
+    def _copy(self, notice: Notice) -> StreamFrame | None:
+        values = notice.values
+        try:
+            image = notice.slot.read(values["number"], *values["size"])
+        except ValueError:  # its process was replaced this moment, and the slot is closed
+            return None
+        if image is None:
+            return None
+        return StreamFrame(
+            image,
+            values["sequence"],
+            self._time(values["source_time"], values["received"]),
+            values["received"],
+            notice.wall_time,
+            values["decode_ms"],
+            lag=values["lag"],
+            damaged=values["damaged"],
+        )
+
+    def _time(self, source_time: float | None, received: float) -> float:
+        """Seconds from the stream's beginning, on over reconnections, after which a camera's clock begins anew."""
+        if self._first_received is None:
+            self._first_received = received
+        elapsed = received - self._first_received
+        if source_time is None:
+            return elapsed
+        if self._first_time is None:
+            self._first_time, self._offset = source_time, elapsed
+        return self._offset + source_time - self._first_time
+
+    _first_received: float | None = None
+
+    def _rescue(self) -> None:
+        """Copies the last frame before its memory goes."""
+        with self._lock:
+            notice, self._newest = self._newest, None
+            frame = self._copy(notice) if notice is not None else None
+            if frame is not None:
+                self._kept.append(frame)
+                self._kept_bytes += frame.image.nbytes
+
+    def _crashed(self, reason: str) -> None:
+        now = time.monotonic()
+        self.counts.restarts += 1
+        with self._lock:
+            self._signal.restart(reason)
+        self._changed()
+        self._crashes.append(now)
+        while self._crashes[0] < now - WINDOW_S:
+            self._crashes.popleft()
+        if len(self._crashes) > BUDGET:
+            raise BackendError(f"{self.name}: {reason} {len(self._crashes)} times in a minute; see the system's log")

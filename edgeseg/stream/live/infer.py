@@ -1,0 +1,146 @@
+"""`edgeseg infer` over live streams: sinks for each of them, one engine for all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.atomic import writer_lock
+from edgeseg.errors import InputError, UsageError
+from edgeseg.redact import redact
+from edgeseg.stream.infer import open_viewer, watchers
+from edgeseg.stream.live.pipeline import LiveRun, Policy
+from edgeseg.stream.overlay import Overlay
+from edgeseg.stream.places import Outputs, Places, check_distinct, check_places
+from edgeseg.stream.sinks.events import EventsFile
+from edgeseg.stream.sinks.masks import MaskFolder
+from edgeseg.stream.sinks.record import Recorder
+from edgeseg.stream.sinks.video import VideoSink
+from edgeseg.stream.sources import kind_of
+from edgeseg.stream.sources.camera import check as check_camera
+from edgeseg.stream.sources.camera import has_gstreamer
+
+if TYPE_CHECKING:
+    from edgeseg.model import Model, Result
+    from edgeseg.stream.sinks.base import Sink
+    from edgeseg.stream.sources.base import SourceOptions
+    from edgeseg.stream.summary import Summary
+
+
+def check(streams: list[str], outputs: Outputs) -> list[Places]:
+    """Everything that can be said before the model is loaded.
+
+    Raises:
+        EdgesegError: a source that no live run has, or an output that cannot be.
+    """
+    for stream in streams:
+        kind = kind_of(stream)
+        if kind.camera is None:
+            raise UsageError(f"{redact(stream)}: pictures are no live stream; segment them in a run of their own")
+        if kind.open is not None and not Path(stream).is_file():
+            raise InputError(f"{stream}: no such file")
+        if stream.startswith("gst:") and not has_gstreamer():
+            raise InputError("gst: this OpenCV was built without GStreamer; use rtsp://, /dev/videoN, or pipe y4m to -")
+        if kind.name == "camera":
+            check_camera(stream)
+        if stream.startswith("phantom:"):
+            from edgeseg.stream.sources.synthetic import check as check_phantom
+
+            check_phantom(stream)
+    if streams.count("-") > 1:
+        raise UsageError("standard input is one stream; give - once")
+    check_places(outputs)
+    places = Places.of_streams(outputs, len(streams))
+    for place in places:
+        check_distinct(place)
+    return places
+
+
+def infer_live(
+    model: Model,
+    streams: list[str],
+    outputs: Outputs,
+    options: SourceOptions,
+    policy: Policy,
+    *,
+    threads: int = 1,
+    on_result: Callable[[Result], None] | None = None,
+    log: Callable[[str], None] | None = None,
+    more: Callable[[str], list[Sink]] | None = None,
+) -> tuple[list[Summary], list[Path]]:
+    """Runs until the policy's end; the summaries, and what was written.
+
+    Args:
+        model: loaded for ``threads`` threads.
+        streams: SOURCEs that :func:`check` passed.
+        outputs: what is written.
+        options: what cameras are asked for.
+        policy: when frames are dropped and when the run ends.
+        threads: how many frames may be in the engine at once.
+        on_result: called with every result, in the calling thread.
+        log: gets a line for every change of state, and one a minute.
+        more: further sinks of a stream, by its name without secrets.
+
+    Raises:
+        EdgesegError: see :meth:`LiveRun.run`.
+    """
+    places = check(streams, outputs)
+    with contextlib.ExitStack() as locks:
+        for path in sorted({path.absolute() for path in outputs.paths()}):
+            locks.enter_context(writer_lock(path))
+        viewer = locks.enter_context(open_viewer(outputs.web)) if outputs.web else None
+
+        def beside(name: str) -> list[Sink]:
+            return [*watchers(viewer, name, model), *(more(name) if more is not None else [])]
+
+        sinks = _sinks(model, streams, places, outputs, beside)
+        run = LiveRun(model, model.again, policy, threads=threads, on_result=on_result, log=log)
+        summaries = run.run(streams, options, sinks)
+    written = sorted({path for place in places for path in place.written()})
+    return summaries, written
+
+
+def _sinks(
+    model: Model,
+    streams: list[str],
+    places: list[Places],
+    outputs: Outputs,
+    more: Callable[[str], list[Sink]] | None,
+) -> list[list[Sink]]:
+    overlay = Overlay(model.spec.classes)
+    made: list[list[Sink]] = []
+    names = names_of(streams)
+    try:
+        for name, place in zip(names, places, strict=True):
+            own: list[Sink] = []
+            made.append(own)
+            if outputs.show:
+                from edgeseg.stream.sinks.window import Window
+
+                own.append(Window(overlay, name))
+            if place.video is not None:
+                own.append(VideoSink(place.video, overlay, None, outputs.codec, live=True))
+            if place.record is not None:
+                own.append(Recorder(place.record, outputs.codec))
+            if place.masks is not None:
+                own.append(MaskFolder(place.masks, len(model.class_names)))
+            if place.events is not None:
+                own.append(EventsFile(place.events, name, live=True))
+            own += more(name) if more is not None else []
+    except BaseException:
+        for sink in (sink for own in made for sink in own):
+            with contextlib.suppress(Exception):
+                sink.close()
+        raise
+    return made
+
+
+def names_of(streams: list[str]) -> list[str]:
+    """What streams are called: SOURCE without secrets, numbered where that leaves several the same."""
+    names = [redact(stream) for stream in streams]
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[: index + 1].count(name)})"
+        for index, name in enumerate(names)
+    ]

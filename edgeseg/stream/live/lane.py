@@ -1,0 +1,152 @@
+"""One stream on its way through the run: capture, placement, sinks, figures."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeseg.stream.live.state import STALE_S
+from edgeseg.stream.status import Status
+
+if TYPE_CHECKING:
+    from edgeseg.fit import Placement
+    from edgeseg.model import Model, Result
+    from edgeseg.stream.crop import Crop
+    from edgeseg.stream.frame import StreamFrame
+    from edgeseg.stream.live.capture import Capture
+    from edgeseg.stream.live.relay import Relay
+    from edgeseg.stream.smoothing import Smoothing
+    from edgeseg.stream.summary import Summary
+
+_RECENT_S = 5.0
+# Frames that come later than this by their own clock, but not stale yet, or with damage: said as "degraded".
+_LATE_S = 0.2
+
+
+class Lane:
+    """Used by the inference threads, one at a time, and by the main thread.
+
+    Attributes:
+        busy: an inference thread has a frame of it.
+        served: when it was last its turn, a growing number.
+        violations: frames whose mask came later than allowed.
+        failed: sinks that stopped and were told of.
+    """
+
+    def __init__(
+        self, capture: Capture, relays: list[Relay], summary: Summary, crop: Crop, smoothing: Smoothing
+    ) -> None:
+        self._crop, self._smoothing = crop, smoothing
+        self.capture, self.relays, self.summary = capture, relays, summary
+        self.busy, self.served, self.violations = False, 0, 0
+        self.sequence = -1
+        self.failed: list[Relay] = []
+        self._placement: Placement | None = None
+        self._said: tuple[str, str] | None = None
+        self._recent: deque[tuple[float, dict[str, float]]] = deque(maxlen=256)
+        self._damaged_at = self._late_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def prepare(self, frame: StreamFrame) -> StreamFrame:
+        """Blanks what is not the picture, before anything else sees the frame."""
+        return replace(frame, image=self._crop.apply(frame.image))
+
+    def unfit(self, frame: StreamFrame) -> str:
+        """Why no mask is made of this frame; empty if one is."""
+        if frame.damaged:
+            self._damaged_at = time.monotonic()
+            return "the picture is damaged"
+        if frame.lag > _LATE_S:
+            self._late_at = time.monotonic()
+        state, reason = self.capture.frame_state(frame, time.monotonic())
+        return reason or state if state in ("NO_SIGNAL", "STALE", "LOST") else ""
+
+    def segment(self, model: Model, frame: StreamFrame) -> Result:
+        """Mask included, which is where most of the work after the engine is."""
+        size = frame.image.shape[:2]
+        if self._placement is None or self._placement.frame != size:
+            # Found at the first frame with a picture and at each new size, then held, so that masks do not jump.
+            self._placement = model.place(frame.image)
+        result = self._smoothing.apply(frame, model(frame.image, self._placement))
+        start = time.perf_counter()
+        _ = result.objects
+        result.latency_ms["post"] = (time.perf_counter() - start) * 1e3
+        result.sequence, result.source_time = frame.sequence, frame.source_time
+        result.received = frame.received - frame.lag
+        return result
+
+    def deliver(self, frame: StreamFrame, result: Result | None, reason: str) -> Status:
+        """Counts a frame and hands it to the sinks with the state that holds for it."""
+        now = time.monotonic()
+        state, _ = self.capture.frame_state(frame, now)
+        self.capture.set_invalid("" if result is not None or state in ("NO_SIGNAL", "STALE", "LOST") else reason)
+        state, why = self.capture.frame_state(frame, now)
+        if result is not None:
+            result.state = state
+        latency = {"decode": frame.decode_ms, **(result.latency_ms if result is not None else {})}
+        if result is not None:
+            latency["glass_to_mask"] = (now - frame.received + frame.lag) * 1e3
+        with self._lock:
+            self.sequence = frame.sequence
+            self._recent.append((now, latency))
+            self.summary.frames += 1
+            self.summary.states[state] += 1
+            self.summary.with_target += bool(result is not None and result.objects)
+            for stage, milliseconds in latency.items():
+                self.summary.add(stage, milliseconds)
+        status = self.status(state, why, frame.age(now))
+        for relay in self.relays:
+            if (state, why) != self._said:
+                relay.put(status)
+            relay.put((frame, result))
+        self._said = (state, why)
+        return status
+
+    def finish(self) -> None:
+        """Figures that are known at the end."""
+        summary, counts = self.summary, self.capture.counts
+        summary.dropped, summary.damaged = self.capture.dropped, counts.damaged
+        summary.restarts, summary.connections = counts.restarts, counts.connections
+        summary.violations, summary.notes = self.violations, list(counts.notes)
+        summary.sink_drops = {relay.name: relay.dropped for relay in self.relays if relay.dropped}
+
+    def tell(self, *, always: bool) -> Status:
+        """The status now, to the sinks if it changed, or if ``always``."""
+        state, reason, age = self.capture.state()
+        if self.capture.ended and state in ("STALE", "LIVE"):
+            state, reason = "LOST", self.capture.ended
+        status = self.status(state, reason, age)
+        if always or (state, reason) != self._said:
+            self._said = (state, reason)
+            for relay in self.relays:
+                relay.put(status)
+        return status
+
+    def status(self, state: str, reason: str, age: float) -> Status:
+        now = time.monotonic()
+        with self._lock:
+            recent = [latency for moment, latency in self._recent if now - moment < _RECENT_S]
+            began = next((moment for moment, _ in self._recent if now - moment < _RECENT_S), now)
+        names = {name for latency in recent for name in latency}
+        middle = {
+            name: round(float(np.median([one[name] for one in recent if name in one])), 3) for name in sorted(names)
+        }
+        fps = (len(recent) - 1) / (now - began) if len(recent) > 1 and now > began else 0.0
+        degraded = now - max(self._damaged_at, self._late_at) < _RECENT_S or (STALE_S > age > _LATE_S)
+        return Status(
+            self.capture.name,
+            state,
+            reason,
+            self.sequence,
+            min(age, 1e6) * 1e3,
+            time.time(),
+            round(fps, 1),
+            self.capture.dropped,
+            middle,
+            degraded,
+        )

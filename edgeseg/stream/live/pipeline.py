@@ -1,0 +1,278 @@
+"""The live run: newest frame wins, sinks never hold inference up, every change of state is said, stops at once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgeseg.errors import BackendError, EdgesegError, GateError, SourceError
+from edgeseg.stream.crop import Crop
+from edgeseg.stream.live.capture import Capture
+from edgeseg.stream.live.engine import HANG_S, Engine
+from edgeseg.stream.live.lane import Lane
+from edgeseg.stream.live.nursery import Nursery
+from edgeseg.stream.live.relay import Relay
+from edgeseg.stream.sinks.base import Closed
+from edgeseg.stream.smoothing import Smoothing
+from edgeseg.stream.sources.base import SourceOptions
+from edgeseg.stream.summary import Summary
+
+if TYPE_CHECKING:
+    from edgeseg.model import Model, Result
+    from edgeseg.stream.frame import StreamFrame
+    from edgeseg.stream.sinks.base import Sink
+    from edgeseg.stream.status import Status
+
+TICK_S, STATUS_S, LOG_S = 0.05, 0.2, 60.0
+# Of --stream-buffer: some seconds of video.
+BUFFER = 512 << 20
+# Of --no-retry: the first frame must have come, or the source is unavailable.
+ONE_TRY_S = 2.9
+_CLOSE_S = 1.6
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When frames are dropped and when a run ends.
+
+    ``frames`` and ``duration`` (seconds) end it; ``buffer`` keeps every frame while memory lasts;
+    ``max_latency_ms`` counts masks that come later, and more than ``max_violations`` of them end the run;
+    ``retry`` False ends it at the first trouble of a source. ``crop`` and ``smoothing`` as on the command line.
+    """
+
+    frames: int | None = None
+    duration: float | None = None
+    buffer: bool = False
+    max_latency_ms: float | None = None
+    max_violations: int | None = None
+    retry: bool = True
+    crop: str = "off"
+    smoothing: float | None = None
+    hang_s: float = HANG_S
+
+
+class LiveRun:
+    """Runs a model over live sources until one of the policy's ends, Ctrl-C, or all sources ended."""
+
+    def __init__(
+        self,
+        model: Model,
+        again: Callable[[], Model],
+        policy: Policy,
+        *,
+        threads: int = 1,
+        on_result: Callable[[Result], None] | None = None,
+        on_status: Callable[[Status], None] | None = None,
+        log: Callable[[str], None] | None = None,
+    ) -> None:
+        self._model, self._again, self._policy, self._threads = model, again, policy, threads
+        self._on_result, self._on_status = on_result, on_status
+        self._log = log or (lambda _: None)
+        self._wake = threading.Event()
+        self._results: deque[Result] = deque(maxlen=8)
+        self._lanes: list[Lane] = []
+        self._engine: Engine | None = None
+        self._closed = False
+        self._said: dict[str, tuple[str, str]] = {}
+
+    def run(
+        self, sources: Sequence[str], options: SourceOptions, sinks: Sequence[Sequence[Sink]] = ()
+    ) -> list[Summary]:
+        """One summary a source.
+
+        Args:
+            sources: as given on the command line.
+            options: what cameras are asked for.
+            sinks: of each source; closed at the end, whatever happened.
+
+        Raises:
+            SourceError: no frame ever came, or with ``retry`` False a source failed.
+            BackendError: the engine or the capture failed again and again.
+            OutputError: a sink failed; the others were finished.
+            GateError: too many masks came too late.
+        """
+        nursery = Nursery(pass_input="-" in sources)
+        try:
+            for source, own in zip(sources, sinks or [[] for _ in sources], strict=True):
+                capture = Capture(
+                    source,
+                    options,
+                    nursery,
+                    self._news,
+                    retry=self._policy.retry,
+                    buffer=BUFFER if self._policy.buffer else 0,
+                )
+                summary = Summary(capture.name, str(self._model.engine))
+                relays = [Relay(sink, summary.add) for sink in own]
+                weight = self._model.spec.output.smoothing if self._policy.smoothing is None else self._policy.smoothing
+                crop = Crop.parse(self._policy.crop, self._log)
+                self._lanes.append(Lane(capture, relays, summary, crop, Smoothing(weight)))
+            self._engine = Engine(
+                self._model, self._again, self._lanes, self._deliver, self._threads, self._policy.hang_s
+            )
+            for lane in self._lanes:
+                lane.summary.begin()
+                lane.capture.start()
+            self._loop()
+        finally:
+            with _uninterrupted():
+                self._close(nursery)
+        self._verdict()
+        return [lane.summary for lane in self._lanes]
+
+    # Called by other threads.
+
+    def _news(self) -> None:
+        if self._engine is not None:
+            self._engine.notify()
+        self._wake.set()
+
+    def _deliver(self, lane: Lane, frame: StreamFrame, result: Result | None, reason: str) -> None:
+        lane.deliver(frame, result, reason)
+        if result is not None:
+            limit = self._policy.max_latency_ms
+            if limit is not None and result.age_ms > limit:
+                lane.violations += 1
+            if self._on_result is not None:
+                self._results.append(result)
+        self._wake.set()
+
+    # The main thread.
+
+    def _loop(self) -> None:
+        began = time.monotonic()
+        told = logged = began
+        while not self._over(time.monotonic() - began):
+            self._wake.wait(TICK_S)
+            self._wake.clear()
+            now = time.monotonic()
+            assert self._engine is not None  # noqa: S101 - made before the loop
+            self._engine.check(now)
+            always = now - told >= STATUS_S
+            told = now if always else told
+            for lane in self._lanes:
+                self._told(lane.tell(always=always), always=always)
+                self._failed_sinks(lane)
+            while self._on_result is not None and self._results:
+                self._on_result(self._results.popleft())
+            if now - logged >= LOG_S:
+                logged = now
+                for lane in self._lanes:
+                    self._log(_line(lane))
+
+    def _told(self, status: Status, *, always: bool) -> None:
+        changed = self._said.get(status.stream) != (status.state, status.reason)
+        if changed:
+            self._said[status.stream] = (status.state, status.reason)
+            self._log(f"{status.stream}: {status.state}{f' ({status.reason})' if status.reason else ''}")
+        if self._on_status is not None and (changed or always):
+            self._on_status(status)
+
+    def _failed_sinks(self, lane: Lane) -> None:
+        for relay in lane.relays:
+            if relay.error is None:
+                continue
+            if isinstance(relay.error, Closed):
+                self._closed = True
+            elif relay not in lane.failed:
+                lane.failed.append(relay)
+                self._log(f"{lane.capture.name}: {relay.name} stopped: {relay.error}")
+
+    def _over(self, elapsed: float) -> bool:
+        policy, lanes, engine = self._policy, self._lanes, self._engine
+        if self._closed:
+            return True
+        if engine is not None and engine.error is not None:
+            raise engine.error
+        for lane in lanes:
+            if lane.capture.error is not None:
+                raise lane.capture.error
+            if not policy.retry and lane.capture.ended:
+                raise SourceError(f"{lane.capture.name}: {lane.capture.ended}")
+            if not policy.retry and lane.capture.counts.received == 0 and elapsed > ONE_TRY_S:
+                raise SourceError(f"{lane.capture.name}: gave no frame within 3 s ({lane.capture.state()[1]})")
+        if policy.max_violations is not None:
+            late = sum(lane.violations for lane in lanes)
+            if late > policy.max_violations:
+                raise GateError(f"{late} masks came later than {policy.max_latency_ms:g} ms (--max-latency-ms)")
+        if policy.frames is not None and all(lane.summary.frames >= policy.frames for lane in lanes):
+            return True
+        if policy.duration is not None and elapsed >= policy.duration:
+            return True
+        return all(lane.capture.ended and lane.capture.waiting() is None and not lane.busy for lane in lanes)
+
+    def _close(self, nursery: Nursery) -> None:
+        end = time.monotonic() + _CLOSE_S
+        for lane in self._lanes:
+            lane.capture.stop()
+        if self._engine is not None:
+            self._engine.close(0.5)
+        for lane in self._lanes:
+            for relay in lane.relays:
+                relay.close()
+        for lane in self._lanes:
+            lane.capture.join(0.5)
+            lane.summary.end()
+            for relay in lane.relays:
+                if not relay.join(end - time.monotonic()):
+                    lane.summary.warning = f"{relay.name} did not finish in time; its file may lack its end"
+            lane.finish()
+        nursery.close()
+
+    def _verdict(self) -> None:
+        """Raises what went wrong though the run came to its end."""
+        for lane in self._lanes:
+            for relay in lane.relays:
+                if isinstance(relay.error, EdgesegError):
+                    raise relay.error
+                if relay.error is not None and not isinstance(relay.error, Closed):
+                    raise BackendError(f"{relay.name} failed ({type(relay.error).__name__}: {relay.error})")
+        silent = [lane for lane in self._lanes if lane.capture.counts.received == 0]
+        if silent and len(silent) == len(self._lanes):
+            capture = silent[0].capture
+            raise SourceError(f"{capture.name}: gave no frame ({capture.ended or capture.state()[1]})")
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a thread hangs in a runtime: the process must be left without waiting for it."""
+        return self._engine is not None and self._engine.stuck
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Outputs are being finished: a second Ctrl-C would only break them, and it takes no two seconds."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in old:
+            signal.signal(number, handler)
+
+
+def _line(lane: Lane) -> str:
+    """Of the log, once a minute."""
+    state, _, _ = lane.capture.state()
+    status = lane.status(state, "", 0.0)
+    stage = lane.summary.stages.get("glass_to_mask")
+    figures = f"{stage.p50:.0f}/{stage.p95:.0f}/{stage.p99:.0f}" if stage else "-"
+    return (
+        f"{lane.capture.name}: {state} {status.fps:.1f} fps, glass to mask p50/p95/p99 {figures} ms, "
+        f"{lane.summary.frames} frames, {lane.capture.dropped} dropped, {lane.capture.counts.damaged} damaged, "
+        f"{lane.capture.counts.restarts} restarts"
+    )
+
+
+def log_line(text: str) -> None:
+    """To standard error, one line, for people and journals alike."""
+    sys.stderr.write(f"edgeseg: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,202 @@
+"""The capture process: ``python -m edgeseg.stream.live.worker SLOT_HANDLE [INPUT_HANDLE]``.
+
+Opens a source, keeps the newest frame in the slot, says on standard output what happens, opens the source again when
+it fails. It knows the job from standard input (never from its command line, which every user of a machine can read) and
+ends when that closes. Started ahead of need, it waits there with its libraries loaded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+# Loaded before there is a job: starting anew after a crash then takes no time. No runtime, no OpenCV, no command line.
+import av
+import av.logging
+import numpy as np
+
+import edgeseg.stream.sources.color
+import edgeseg.stream.sources.network  # noqa: F401
+from edgeseg.redact import redact_of
+from edgeseg.stream.live.content import Watch
+from edgeseg.stream.live.lag import Lag, SizeGate
+from edgeseg.stream.live.slot import BUFFERS, Slot
+from edgeseg.stream.sources.base import SourceOptions
+from edgeseg.stream.sources.live import Trouble
+
+if TYPE_CHECKING:
+    from edgeseg.stream.sources.live import Camera, Taken
+
+_PR_SET_PDEATHSIG = 1
+# Waiting between two attempts: from the first to the last of these seconds, growing by a quarter.
+FIRST_WAIT, LAST_WAIT, GROWTH = 0.1, 1.0, 1.25
+SLOW_WAIT = 5.0
+# With --stream-buffer: how long a frame waits until there is a free place for it.
+KEEP_WAIT = 0.25
+# How long after its own deadline a source may take before the supervisor counts the process as hung.
+GRACE = 0.6
+
+
+class Worker:
+    """One source, for as long as the process lives."""
+
+    def __init__(self, job: dict[str, Any], slot: Slot) -> None:
+        self._url, self._slot = str(job["source"]), slot
+        self._retry, self._keep = bool(job["retry"]), bool(job["keep"])
+        size = job.get("video_size")
+        options = SourceOptions(tuple(size) if size else None, job.get("framerate"), job.get("pixel_format"))
+        self._options = options
+        # Over all workers of a stream: its frames are numbered on.
+        self._sequence = int(job["sequence"])
+        self._number = 0
+        self._damaged = 0
+        self._output = sys.stdout.fileno()
+
+    def run(self) -> None:
+        wait = FIRST_WAIT
+        while True:
+            began, frames = time.monotonic(), self._number
+            try:
+                trouble = self._session()
+            except Trouble as caught:
+                trouble = caught
+            if self._number - frames > 25:
+                wait = FIRST_WAIT
+            self._say(
+                "trouble", text=redact_of(str(trouble), self._url), ended=trouble.ended, final=trouble.final,
+                slow=trouble.slow,
+            )  # fmt: skip
+            if trouble.final or not self._retry:
+                return
+            pause = SLOW_WAIT if trouble.slow else wait
+            wait = min(LAST_WAIT, wait * GROWTH)
+            # Counted from the beginning of the attempt: one that waited for its deadline waited long enough.
+            pause = max(0.0 if trouble.slow else FIRST_WAIT, pause - (time.monotonic() - began))
+            self._slot.set_deadline(time.monotonic() + pause + GRACE)
+            time.sleep(pause)
+
+    def _session(self) -> Trouble:
+        """Opens and reads until it fails; the reason."""
+        camera = _camera(self._url, self._options)
+        lag, gate, watch = Lag(), SizeGate(), Watch()
+        self._slot.set_deadline(time.monotonic() + camera.open_s + 2.5 + GRACE)
+        try:
+            facts = camera.open()
+            self._say("opened", framerate=facts.framerate, notes=facts.notes)
+            notes = facts.notes
+            while True:
+                self._slot.set_deadline(time.monotonic() + camera.read_s + GRACE)
+                taken = camera.read()
+                if camera.damaged:
+                    self._damaged, camera.damaged = self._damaged + camera.damaged, 0
+                    self._say("damaged", count=self._damaged)
+                if getattr(camera, "notes", notes) != notes:
+                    notes = camera.notes  # type: ignore[attr-defined]
+                    self._say("notes", notes=notes)
+                for one in taken:
+                    believed = gate(one.image.shape, damaged=one.damaged)
+                    camera.damaged += gate.bogus
+                    late = lag(one.source_time if camera.timed else None, one.received, waited=one.waited)
+                    if believed and late is not None:
+                        self._publish(one, late, watch)
+        finally:
+            camera.close()
+
+    def _publish(self, taken: Taken, late: float, watch: Watch) -> None:
+        self._number += 1
+        end = time.monotonic() + KEEP_WAIT
+        while self._keep and self._slot.taken() < self._number - BUFFERS and time.monotonic() < end:
+            time.sleep(0.001)
+        try:
+            self._slot.write(self._number, np.ascontiguousarray(taken.image))
+        except ValueError as error:
+            raise Trouble(str(error), slow=True) from error
+        except OSError as error:
+            raise Trouble(f"shared memory: {error.strerror}; free memory (df /dev/shm, free)", slow=True) from error
+        self._say(
+            "frame",
+            number=self._number,
+            sequence=self._sequence,
+            size=taken.image.shape[:2],
+            received=taken.received,
+            source_time=taken.source_time,
+            decode_ms=taken.decode_ms,
+            lag=late,
+            damaged=taken.damaged,
+            content=watch.look(taken.image),
+        )
+        self._sequence += 1
+
+    def _say(self, kind: str, **values: object) -> None:
+        """A line; dropped where nobody reads, so that capture never waits for its reader."""
+        line = json.dumps({"type": kind, **values}).encode() + b"\n"
+        try:
+            # Shorter than PIPE_BUF, so that it goes whole or not at all.
+            os.write(self._output, line[:4000])
+        except BlockingIOError:
+            return
+        except OSError:
+            os._exit(0)
+
+
+def _camera(url: str, options: SourceOptions) -> Camera:
+    from edgeseg.stream.sources import kind_of
+
+    make = kind_of(url).camera
+    if make is None:
+        raise Trouble("is no live source", final=True)
+    return make(url, options)
+
+
+def _die_with_parent() -> None:
+    """SIGKILL from the kernel when the supervisor's thread ends; and if it ended before we asked, now."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        os._exit(0)
+
+
+def _watch_input() -> None:
+    """Ends the process when standard input closes: the clean way to stop, from any state of the source."""
+
+    def wait() -> NoReturn:
+        while os.read(0, 4096):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> None:
+    """Waits for the job, does it until standard input closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    av.logging.set_level(None)
+    os.set_blocking(sys.stdout.fileno(), False)
+    slot = Slot(int(sys.argv[1]))
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        part = os.read(0, 1)
+        if not part:
+            return
+        line += part
+    _watch_input()
+    worker = Worker(json.loads(line), slot)
+    try:
+        worker.run()
+    except Exception as error:  # noqa: BLE001 - told to the supervisor, which starts another
+        text = redact_of(f"{type(error).__name__}: {error}", worker._url)  # noqa: SLF001
+        worker._say("crash", text=text)  # noqa: SLF001
+        os._exit(1)
+    # Stays until the supervisor has read everything and closes standard input.
+    slot.set_deadline(float("inf"))
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

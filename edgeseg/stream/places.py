@@ -1,0 +1,140 @@
+"""Where outputs go, checked before any work: nothing is written over that is read, nothing is found unwritable late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.atomic import check_writable
+from edgeseg.commands.options import Codec
+from edgeseg.errors import OutputError, UsageError
+from edgeseg.stream.sinks.encoder import SUFFIXES
+from edgeseg.stream.sources.stills import find
+
+if TYPE_CHECKING:
+    from edgeseg.stream.sources.base import FrameSource
+
+# Not written: mp4 plays everywhere, mkv survives a kill; a folder would hardly be called so.
+OTHER_VIDEOS = (".avi", ".mov", ".webm", ".m4v", ".ts", ".mpg", ".wmv", ".gif")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is written.
+
+    ``out`` is a video file or a folder for everything, ``masks`` a folder, ``events`` a file, ``record`` (live
+    streams) a file, or a folder for several streams.
+    """
+
+    out: Path | None = None
+    masks: Path | None = None
+    events: Path | None = None
+    record: Path | None = None
+    show: bool = False
+    codec: Codec = Codec.h264
+    web: str | None = None
+
+    def paths(self) -> list[Path]:
+        """Those that were given."""
+        return [path for path in (self.out, self.masks, self.events, self.record) if path is not None]
+
+    def is_file(self, path: Path) -> bool:
+        """Whether this output is a file, not a folder."""
+        return path == self.events or (path in (self.out, self.record) and path.suffix.lower() in SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Places:
+    """The files and folders that will be written."""
+
+    video: Path | None
+    stills: Path | None
+    masks: Path | None
+    events: Path | None
+    record: Path | None = None
+
+    @classmethod
+    def of(cls, outputs: Outputs, *, stills: bool) -> Places:
+        """``--out`` as a folder gets a video, or for ``stills`` pictures, with masks and events."""
+        out, record = outputs.out, outputs.record
+        if record is not None and record.suffix.lower() not in SUFFIXES:
+            record = record / "frames.mkv"
+        if out is None or out.suffix.lower() in SUFFIXES:
+            return cls(out, None, outputs.masks, outputs.events, record)
+        video, overlay = (None, out / "overlay") if stills else (out / "overlay.mp4", None)
+        return cls(video, overlay, outputs.masks or out / "masks", outputs.events or out / "events.jsonl", record)
+
+    @classmethod
+    def of_streams(cls, outputs: Outputs, streams: int) -> list[Places]:
+        """For each of several live streams: a folder of its own in every folder; one file of events for all.
+
+        Raises:
+            UsageError: a single file was given for several videos.
+        """
+        if streams == 1:
+            return [cls.of(outputs, stills=False)]
+        for option, path in (("--out", outputs.out), ("--record", outputs.record)):
+            if path is not None and path.suffix.lower() in SUFFIXES:
+                raise UsageError(f"{option} {path}: {streams} streams need a folder")
+        out = outputs.out
+        events = outputs.events or (out / "events.jsonl" if out is not None else None)
+        places = []
+        for number in range(1, streams + 1):
+            name = f"stream-{number}"
+            own = replace(
+                outputs,
+                out=out / name if out is not None else None,
+                masks=outputs.masks / name if outputs.masks is not None else None,
+                record=outputs.record / name if outputs.record is not None else None,
+            )
+            places.append(replace(cls.of(own, stills=False), events=events))
+        return places
+
+    def written(self) -> list[Path]:
+        """Those that there are."""
+        every = (self.video, self.stills, self.masks, self.events, self.record)
+        return [path for path in every if path is not None]
+
+
+def check_places(outputs: Outputs) -> None:
+    """Says before any work what cannot be written.
+
+    Raises:
+        UsageError: a video of a kind that is not written.
+        OutputError: a file stands where a folder should be, the other way round, or the disk refuses.
+    """
+    for option, path in (("--out", outputs.out), ("--record", outputs.record)):
+        if path is not None and path.suffix.lower() in OTHER_VIDEOS:
+            raise UsageError(f"{option} {path}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
+    for path in outputs.paths():
+        if outputs.is_file(path) and path.is_dir():
+            raise OutputError(f"{path} is a folder, not a file; choose another name")
+        if not outputs.is_file(path) and path.exists() and not path.is_dir():
+            raise OutputError(f"{path} is a file, not a folder; choose another name")
+        above = next((folder for folder in path.absolute().parents if folder.exists()), None)
+        if above is not None and not above.is_dir():
+            raise OutputError(f"{path}: {above} is a file, so nothing can be written below it; choose another name")
+        check_writable(path)
+
+
+def check_apart(stream: str, source: FrameSource, places: Places) -> None:
+    """Nothing that is read is written over, and no two outputs share a file.
+
+    Raises:
+        UsageError: the source would be replaced, or pictures land among those that are read.
+    """
+    check_distinct(places)
+    written = [path.resolve() for path in places.written()]
+    read = {file.resolve() for file in find(stream)} if source.stills else {Path(stream).resolve()}
+    read |= {file.parent for file in read} if source.stills else set()
+    for path in written:
+        if path in read:
+            raise UsageError(f"{path} is what --stream reads; write somewhere else")
+
+
+def check_distinct(places: Places) -> None:
+    """Raises: UsageError where two outputs share a file."""
+    written = [path.resolve() for path in places.written()]
+    if len(set(written)) != len(written):
+        raise UsageError("two outputs have the same path; give each its own")

@@ -1,0 +1,189 @@
+"""A video file that is playable however the run ends: fragmented mp4 or flushed mkv, every write checked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+
+from edgeseg.atomic import disk_errors, disk_sentence
+from edgeseg.commands.options import Codec
+from edgeseg.errors import OutputError, UsageError
+
+SUFFIXES = (".mp4", ".mkv")
+_BT709 = 1
+_MILLISECONDS = Fraction(1, 1000)
+# Written through to the file this often, at least: what a kill may take.
+_FLUSH_S = 0.5
+
+
+class Encoder:
+    """Encodes BGR pictures of one size; others are fitted into it with black around, never stretched.
+
+    Of a recording the file appears under its name when it is finished. Live it grows under ``NAME.part.SUFFIX``, which
+    plays after a kill or on a full disk, and is renamed at the end; one that an earlier run left is kept beside it.
+
+    Args:
+        path: with .mp4 or .mkv.
+        framerate: constant rate; None for the times that pictures come with (live).
+        codec: see :class:`Codec`.
+        lossless: for replay: nearly so with h264 (quantiser 4), exactly for YUV with mpeg4's sibling FFV1 (mkv only).
+
+    Raises:
+        UsageError: neither .mp4 nor .mkv, or a codec that this FFmpeg lacks.
+        OutputError: it cannot be created.
+    """
+
+    def __init__(
+        self, path: Path, framerate: float | None, codec: Codec = Codec.h264, *, live: bool = False,
+        lossless: bool = False,
+    ) -> None:  # fmt: skip
+        suffix = path.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise UsageError(f"--out {path}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
+        self._path, self._live, self._lossless = path, live, lossless
+        self._codec = _library(codec, lossless=lossless)
+        if self._codec == "ffv1" and suffix != ".mkv":
+            raise UsageError(f"{path}: without H.264 frames are kept as FFV1, which needs a .mkv")
+        self._rate = Fraction(framerate or 25.0).limit_denominator(1001)
+        self.temporary = path.with_name(f"{path.stem}.part{suffix}" if live else f".{path.stem}.{os.getpid()}{suffix}")
+        self.size: tuple[int, int] | None = None
+        self._last, self._flushed, self._failed = -1, 0.0, False
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if live and self.temporary.exists():
+                stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self.temporary.stat().st_mtime))
+                self.temporary.replace(path.with_name(f"{path.stem}.{stamp}{suffix}"))
+            flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "400000"}
+            kind = ("mp4", flags) if suffix == ".mp4" else ("matroska", {"cluster_time_limit": "400"})
+            # Written through a file of ours: FFmpeg's own forgets that its last buffer found the disk full.
+            self._file = self.temporary.open("wb")
+            try:
+                options = kind[1] | ({"flush_packets": "1"} if live else {})
+                self._container = av.open(self._file, "w", format=kind[0], options=options)
+            except av.FFmpegError as error:
+                self._file.close()
+                raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+    def _start(self, image: NDArray[np.uint8]) -> None:
+        height, width = image.shape[:2]
+        # 4:2:0 chroma knows no odd sides, and no side of nothing.
+        self.size = (max(2, width - width % 2), max(2, height - height % 2))
+        stream = self._container.add_stream(self._codec, rate=self._rate)
+        assert isinstance(stream, av.VideoStream)  # noqa: S101 - of a codec of video
+        self._stream = stream
+        self._stream.width, self._stream.height = self.size
+        self._stream.pix_fmt = "yuv420p"
+        # A keyframe a second: at most a second is lost if the power goes.
+        self._stream.options = {**self._quality(), "g": str(max(1, round(self._rate)))}
+        context = self._stream.codec_context
+        if self._live:
+            context.time_base = _MILLISECONDS
+        context.color_primaries = context.color_trc = context.colorspace = _BT709
+        context.color_range = ColorRange.MPEG
+
+    def _quality(self) -> dict[str, str]:
+        if self._codec == "libx264":
+            fast = {"preset": "ultrafast", "tune": "zerolatency"} if self._live else {"preset": "veryfast"}
+            return fast | ({"qp": "4"} if self._lossless else {"crf": "20"})
+        if self._codec == "mpeg4":
+            return {"qmin": "2", "qmax": "6", "bf": "0"}
+        return {}
+
+    def write(self, image: NDArray[np.uint8], seconds: float | None = None) -> None:
+        """Adds uint8 BGR [H, W, 3], ``seconds`` after the beginning where there is no constant rate.
+
+        Raises:
+            OutputError: the disk refused.
+        """
+        if self.size is None:
+            self._start(image)
+        out = av.VideoFrame.from_ndarray(self._sized(image), format="bgr24")
+        out = out.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        if seconds is not None:
+            self._last = max(self._last + 1, round(seconds * 1000))
+            out.pts, out.time_base = self._last, _MILLISECONDS
+        self._mux(out)
+        now = time.monotonic()
+        if self._live and now - self._flushed > _FLUSH_S:
+            self._flushed = now
+            try:
+                self._file.flush()
+            except OSError as error:
+                self._failed = True
+                raise OutputError(self._sentence(error)) from error
+
+    def _sized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        width, height = self.size or (0, 0)
+        rows, columns = image.shape[:2]
+        if (columns - columns % 2, rows - rows % 2) == (width, height):
+            return np.ascontiguousarray(image[:height, :width])
+        scale = min(width / columns, height / rows)
+        size = (max(1, int(columns * scale)), max(1, int(rows * scale)))
+        canvas = np.zeros((height, width, 3), np.uint8)
+        top, left = (height - size[1]) // 2, (width - size[0]) // 2
+        canvas[top : top + size[1], left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return canvas
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except OSError as error:
+            self._failed = True
+            raise OutputError(self._sentence(error)) from error
+
+    def _sentence(self, error: OSError) -> str:
+        kept = f"; what was recorded until then is {self.temporary}" if self._live and self.size is not None else ""
+        return disk_sentence(self._path, error) + kept
+
+    def close(self) -> None:
+        """Finishes the file under its name.
+
+        Raises:
+            OutputError: the disk refused; the file of that name is as it was.
+        """
+        finished = False
+        try:
+            if self._failed:  # said already
+                return
+            if self.size is not None:
+                self._mux(None)
+            try:
+                self._container.close()
+                if self.size is not None:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self.temporary.replace(self._path)
+                    finished = True
+            except OSError as error:
+                raise OutputError(self._sentence(error)) from error
+        finally:
+            with contextlib.suppress(OSError):  # what a full disk did not take is said already
+                self._container.close()
+            with contextlib.suppress(OSError):
+                self._file.close()
+            # A live recording cannot be made again: what the disk took of it stays.
+            if not finished and (not self._live or self.size is None):
+                self.temporary.unlink(missing_ok=True)
+
+
+def _library(codec: Codec, *, lossless: bool) -> str:
+    """FFmpeg's name of the encoder.
+
+    Raises:
+        UsageError: this FFmpeg has none.
+    """
+    if codec is Codec.mpeg4:
+        return "ffv1" if lossless else "mpeg4"
+    for name in ("libx264", "libopenh264"):
+        if name in av.codecs_available:
+            return name
+    raise UsageError("this FFmpeg has no H.264 encoder; record with --codec mpeg4")

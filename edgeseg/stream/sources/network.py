@@ -1,0 +1,196 @@
+"""Network streams through PyAV: timeouts, one decoding thread, fast probe, FFmpeg's errors in words."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from edgeseg.redact import redact_of
+from edgeseg.stream.sources.color import to_bgr
+from edgeseg.stream.sources.deinterlace import Deinterlacer
+from edgeseg.stream.sources.live import Facts, Taken, Trouble
+
+# A read that took this share of its timeout gives a frame from before the silence: not to be shown.
+STALE_SHARE = 0.9
+# Below this a read found its data waiting: there is a queue in front of us.
+_AT_ONCE = 0.003
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a scheme is opened.
+
+    ``options`` are FFmpeg's; ``container`` its format where it must be told; ``paced`` plays at the stream's own
+    speed what arrives in bursts; ``timed`` says whether its clock tells how late a frame is; ``port`` is reached by
+    TCP, and asked for before FFmpeg is; ``ends``: its end is the end, not a fault.
+    """
+
+    options: dict[str, str] = field(default_factory=dict)
+    container: str | None = None
+    open_s: float = 3.0
+    read_s: float = 1.0
+    timed: bool = True
+    paced: bool = False
+    port: int | None = None
+    ends: bool = False
+
+
+class NetworkCamera:
+    """A URL that FFmpeg opens."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._url, self._settings = url, settings
+        self.open_s, self.read_s, self.timed = settings.open_s, settings.read_s, settings.timed
+        self.damaged = 0
+        self._broken = False
+        self._container: av.container.InputContainer | None = None
+
+    def open(self) -> Facts:
+        settings = self._settings
+        if settings.port is not None:
+            _reach(self._url, settings.port)
+        began = time.monotonic()
+        options = {"analyzeduration": "0", "probesize": "32", "flags": "low_delay"} | settings.options
+        try:
+            self._container = av.open(
+                self._url,
+                format=settings.container,
+                timeout=(settings.open_s, settings.read_s),
+                options=options,
+                metadata_errors="replace",
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            if time.monotonic() - began > STALE_SHARE * settings.open_s:  # FFmpeg calls that invalid data
+                raise Trouble("accepts the connection and does not answer") from error
+            raise trouble_of(error, self._url) from error
+        if not self._container.streams.video:
+            raise Trouble("it carries no video", slow=True)
+        stream = self._container.streams.video[0]
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        # A decoder that conceals errors invents picture content; this one reports them.
+        stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+        self._packets = self._container.demux(stream)
+        self._reformatter, self._fields = VideoReformatter(), Deinterlacer()
+        self._broken, self._first, self._began = False, None, 0.0
+        rate = stream.average_rate or stream.guessed_rate
+        return Facts(float(rate) if rate else None)
+
+    def read(self) -> list[Taken]:
+        asked = time.monotonic()
+        try:
+            packet = next(self._packets)
+        except StopIteration:
+            raise self._end() from None
+        except (av.FFmpegError, OSError) as error:
+            raise trouble_of(error, self._url) from error
+        received = time.monotonic()
+        if received - asked >= STALE_SHARE * self.read_s:
+            raise Trouble("no data came in time")
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            self.damaged += 1
+            self._broken = True
+            return []
+        if packet.size == 0 and packet.dts is None:  # the flush at the end
+            raise self._end()
+        waited = received - asked > _AT_ONCE
+        return [taken for frame in frames if (taken := self._take(frame, received, waited=waited))]
+
+    def _end(self) -> Trouble:
+        return Trouble("the stream ended", ended=True, final=self._settings.ends)
+
+    def _take(self, frame: av.VideoFrame, received: float, *, waited: bool) -> Taken | None:
+        # What follows a damaged frame is predicted from it, until the next whole picture.
+        if frame.is_corrupt:
+            self.damaged += 1
+            self._broken = True
+        elif frame.key_frame:
+            self._broken = False
+        start = time.perf_counter()
+        try:
+            image = to_bgr(self._fields(frame), self._reformatter)
+        except (av.FFmpegError, ValueError, MemoryError) as error:  # of a size or format that nothing makes
+            self.damaged += 1
+            raise Trouble(f"a frame of {frame.width}x{frame.height} cannot be converted") from error
+        source_time = float(frame.time) if frame.time is not None else None
+        if self._settings.paced and source_time is not None:
+            self._pace(source_time)
+            received, waited = time.monotonic(), True
+        decode = (time.perf_counter() - start) * 1e3
+        return Taken(image, source_time, received, decode, self._broken, waited)
+
+    def _pace(self, source_time: float) -> None:
+        """Waits until a frame of a stream that comes in bursts is due; never longer than the reading may take."""
+        now = time.monotonic()
+        if self._first is None or not -0.5 < self._began + source_time - self._first - now < self.read_s:
+            self._first, self._began = source_time, now
+        time.sleep(max(0.0, self._began + source_time - self._first - now))
+
+    def close(self) -> None:
+        if self._container is not None:
+            with contextlib.suppress(av.FFmpegError, OSError):
+                self._container.close()
+            self._container = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._fields.notes if self._container is not None else ()
+
+    _first: float | None = None
+    _began: float = 0.0
+
+
+def _reach(url: str, port: int) -> None:
+    """Asks for the port, again every half second: the kernel itself would wait seconds between two such attempts."""
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname or "", parts.port or port
+    except ValueError:
+        raise Trouble("its port is no number", final=True) from None
+    end = time.monotonic() + 2.5
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=0.5).close()
+        except TimeoutError:
+            if time.monotonic() < end:
+                continue
+            raise Trouble("does not answer") from None
+        except socket.gaierror as error:
+            raise Trouble(f"its name is not known here ({error.strerror})") from None
+        except UnicodeError:
+            raise Trouble("its name is no host name", final=True) from None
+        except OSError as error:
+            raise trouble_of(error, url) from error
+        return
+
+
+def trouble_of(error: BaseException, url: str) -> Trouble:
+    """FFmpeg's typed errors as words; the URL that they print is left out."""
+    known: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str, bool], ...] = (
+        (getattr(av.error, "HTTPUnauthorizedError", ()), "bad credentials", True),
+        (getattr(av.error, "HTTPForbiddenError", ()), "access is forbidden", True),
+        (getattr(av.error, "HTTPNotFoundError", ()), f"there is no {_path(url)} on it", True),
+        (ConnectionRefusedError, "refuses the connection", False),
+        (ConnectionError, "the connection broke", False),
+        ((getattr(av.error, "ExitError", ()), TimeoutError), "no data came in time", False),  # type: ignore[arg-type]
+        (av.error.InvalidDataError, "what it sends is no video", False),
+        (av.error.EOFError, "the stream ended", False),
+        (av.error.ProtocolNotFoundError, "this FFmpeg does not speak its protocol", True),
+    )
+    for kinds, words, slow in known:
+        if isinstance(error, kinds):
+            return Trouble(words, slow=slow, ended=isinstance(error, av.error.EOFError))
+    text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+    return Trouble(redact_of(str(text), url))
+
+
+def _path(url: str) -> str:
+    return urlsplit(url).path or "such stream"

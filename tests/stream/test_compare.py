@@ -1,0 +1,78 @@
+"""`edgeseg compare` and `edgeseg sources`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeseg.compare import dice
+
+FRAMES = 12
+
+
+@pytest.fixture
+def clip(tiny_data: Path) -> Path:
+    return tiny_data / "clip.mp4"
+
+
+def test_dice_of_masks() -> None:
+    empty, half, full = (np.zeros((4, 4), np.uint8) for _ in range(3))
+    half[:2], full[:] = 1, 1
+    assert dice(empty, empty) == 1
+    assert dice(empty, half) == 0
+    assert dice(half, full) == pytest.approx(2 * 8 / 24)
+    assert dice(half * 2, half) == 0
+
+
+def test_a_model_equals_itself(tiny_bundle: Path, clip: Path, edgeseg_cli) -> None:
+    done = edgeseg_cli(
+        "compare", tiny_bundle, tiny_bundle, "--stream", clip, "--min-dice", 1, "--threads", 1, "--json", "-"
+    )
+    assert done.code == 0, done.err
+    assert (done.json["frames"], done.json["dice_mean"], done.json["dice_min"]) == (FRAMES, 1, 1)
+    assert done.json["flicker"]["a"] == done.json["flicker"]["b"]
+    assert done.json["latency_ms"]["a"]["p50"] > 0
+
+
+def test_others_differ_with_pictures_and_a_gate(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
+    import re
+    import shutil
+
+    from edgeseg.bundle import open_model
+
+    # The same model that marks everything: against it, frames without a mask have a Dice of 0.
+    from edgeseg.compare import compare, write_worst
+    from edgeseg.stream.sources import open_source
+
+    with open_model(tiny_bundle).load(threshold=0.0) as all_of_it, open_model(tiny_bundle).load(threshold=1.0) as none:
+        found = compare(all_of_it, none, open_source(str(clip)))
+    assert found.json()["dice_mean"] == 0
+    written = write_worst(found, tmp_path / "worst")
+    assert len(written) == 8
+    assert all(re.fullmatch(r"\d\d-frame-\d{6}-dice-0\.000\.png", file.name) for file in written)
+    shutil.rmtree(tmp_path / "worst")
+    words = ["compare", "npnet-polyp", tiny_bundle, "--stream", clip, "--out", tmp_path / "worst", "--min-dice", 1]
+    done = edgeseg_cli(*words, "--quiet")
+    assert done.code in (0, 7)
+    assert (tmp_path / "worst").is_dir()
+
+
+def test_comparisons_that_cannot_be(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years of work")
+    words = ["compare", tiny_bundle, tiny_bundle, "--stream"]
+    assert "something else" in edgeseg_cli(*words, clip, "--out", tmp_path / "full").sentence(5)
+    assert "is a live source" in edgeseg_cli(*words, "rtsp://u:geheim@camera/live").sentence(3)
+    assert "no such file" in edgeseg_cli(*words, "none.mkv").sentence(3)
+
+
+def test_sources(edgeseg_cli) -> None:
+    done = edgeseg_cli("sources", "--json", "-")
+    assert done.code == 0
+    found = {one["name"]: one for one in done.json["sources"]}
+    assert found["RTSP camera"]["works"] is True
+    assert found["synthetic camera"]["works"] is True
+    assert "gst" in found["GStreamer pipeline"]["example"]
+    assert "RTSP camera" in edgeseg_cli("sources").out
