@@ -26,6 +26,7 @@ from edgeseg.data.dataset import Pair, read_mask, read_pair
 from edgeseg.data.select import select
 from edgeseg.evaluate import positive
 from edgeseg.predictor import open_predictor
+from edgeseg.provenance import provenance
 from edgeseg.tiles import tiled
 
 Image = NDArray[np.uint8]
@@ -112,6 +113,7 @@ def main() -> None:
         row = {"model": source.name, "engine": predictor.engine, "auc_from": predictor.auc_from, "tile": args.tile}
         training = source.manifest.training.weights_sha256 if source.manifest else ""
         row |= {"weights_sha256": training, "split": args.split, "images": len(pairs), "thresholds": thresholds}
+        row["provenance"] = provenance(source.manifest)
         rounded = {n: {a: {k: round(v, 5) for k, v in f.items()} for a, f in r.items()} for n, r in rows.items()}
         atomic_write(args.out / f"drive-{source.name}.json", json.dumps(row | {"pooled": rounded}, indent=1) + "\n")
 

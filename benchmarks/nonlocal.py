@@ -27,6 +27,8 @@ from torch import nn
 from edgeseg.atomic import atomic_path, atomic_write
 from edgeseg.nets.attention import DNL, NonLocal
 from edgeseg.nets.dnlnet import DNLNet
+from edgeseg.provenance import provenance
+from edgeseg.train.write import git_state
 
 CHANNELS = 32
 BLOCK_SIDES = {"nl": (32, 48, 64, 96, 128), "dnl": (32, 48, 64, 96, 128, 192, 256, 384, 512)}
@@ -163,6 +165,11 @@ def plot(points: list[Point], file: Path) -> None:
         figure.savefig(temporary, dpi=110)
 
 
+def origin() -> dict[str, object]:
+    """What every stored result carries; the networks' weights are drawn with seed 0."""
+    return provenance(None) | {"seed": 0, "commit": git_state()[0]}
+
+
 def main() -> None:
     """Prints all points and the exponents; writes them as JSON and as a plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -178,7 +185,13 @@ def main() -> None:
         if args.device == "cuda"
         else f"{platform.machine()}, {torch.get_num_threads()} threads"
     )
-    row = {"machine": machine, "torch": torch.__version__, "channels": CHANNELS, "summary": figures}
+    row = {
+        "machine": machine,
+        "torch": torch.__version__,
+        "channels": CHANNELS,
+        "provenance": origin(),
+        "summary": figures,
+    }
     text = json.dumps(row | {"points": [asdict(p) for p in points]}, indent=1)
     atomic_write(args.out / f"nonlocal-{args.device}.json", text + "\n")
     plot(points, args.out / f"nonlocal-{args.device}.png")

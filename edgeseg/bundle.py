@@ -68,16 +68,24 @@ class Source:
         threads: int = 0,
         streams: int = 1,
         threshold: float | None = None,
+        camera: tuple[int, int] | None = None,
+        batch: int = 1,
+        rebuild: bool = False,
+        cuda_graph: bool | None = None,
     ) -> Model:
         """Loads an engine for this machine.
 
         Args:
-            backend: "auto", "onnxruntime" or "openvino".
+            backend: "auto", "onnxruntime", "openvino" or "tensorrt".
             precision: "auto", "fp32", "bf16", "fp16" or "int8".
             device: index, where the backend has several.
             threads: CPU threads; 0 is all.
             streams: how many threads may use the model at once (throughput instead of latency).
             threshold: 0 to 1 for every class; None for the manifest's.
+            camera: height and width of the frames to come, for engines that resize them.
+            batch: frames a call, for servers and benchmarks.
+            rebuild: first rebuild engines that do not fit this machine, in the bundle.
+            cuda_graph: on a GPU: True or False; None for the faster.
 
         Raises:
             BackendError: what was asked for cannot run here.
@@ -86,7 +94,16 @@ class Source:
         from edgeseg.backends import choose
         from edgeseg.model import Model
 
-        return Model(self, choose(self, backend, precision, device=device, threads=threads, streams=streams), threshold)
+        source = self
+        if rebuild:
+            from edgeseg.export.engines import rebuilt
+
+            source = rebuilt(self, device=device)
+        loaded = choose(
+            source, backend, precision, device=device, threads=threads, streams=streams, camera=camera,
+            batch=batch, cuda_graph=cuda_graph,
+        )  # fmt: skip
+        return Model(source, loaded, threshold)
 
 
 def zoo_names() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -94,10 +93,18 @@ def _training() -> Check:
 
 
 def _gpu() -> Check:
-    tool = shutil.which("nvidia-smi")
-    libraries = [name for name in ("tensorrt", "tensorrt-rtx-cu13", "pycuda") if _version(name)]
-    detail = f"{'nvidia-smi found' if tool else 'no NVIDIA driver'}; {', '.join(libraries) or 'no TensorRT'}"
-    return Check("NVIDIA GPU", "ok" if tool and libraries else "missing", f"{detail} (the CPU backends need none)")
+    """TensorRT and the card; engines can be built for other machines without a card (TensorRT for RTX)."""
+    from edgeseg.backends.cuda import find_card
+    from edgeseg.backends.tensorrt_library import INSTALL, installed
+    from edgeseg.errors import BackendError
+
+    libraries = ", ".join(one.title for one in installed()) or "no TensorRT"
+    try:
+        card = find_card()
+    except BackendError as error:
+        return Check("NVIDIA GPU", "missing", f"{libraries}; {error}")
+    what = f"{card.name}, compute capability {card.capability}, CUDA driver {card.driver}; {libraries}"
+    return Check("NVIDIA GPU", "ok" if installed() else "missing", what, "" if installed() else INSTALL["tensorrt"])
 
 
 def _zoo() -> Check:

@@ -5,7 +5,7 @@ They come from the phantom, never from a research set or a patient, so that bund
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeseg import fit
 from edgeseg import manifest as mf
-from edgeseg.backends.base import EngineOptions
+from edgeseg.backends.base import Engine, EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.errors import GateError
@@ -115,7 +115,7 @@ def pick(graph: bytes, manifest: mf.Manifest, number: int = 2) -> list[GoldenFra
     )
 
 
-def write(folder: Path, frames: list[GoldenFrame], graphs: dict[str, tuple[str, bytes]]) -> list[mf.Golden]:
+def write(folder: Path, frames: list[GoldenFrame], graphs: Mapping[str, tuple[str, bytes]]) -> list[mf.Golden]:
     """Writes the frames and each graph's output in ONNX Runtime with optimisations off.
 
     Args:
@@ -129,7 +129,7 @@ def write(folder: Path, frames: list[GoldenFrame], graphs: dict[str, tuple[str, 
         engine = OnnxRuntimeEngine(data, EngineOptions(optimise=False))
         max_diff, max_fraction = TOLERANCE[form]
         for one in frames:
-            output = engine.run(one.fitted[None])[0].tobytes()
+            output = run_one(engine, one.fitted).tobytes()
             file = f"golden/{one.name}.{name}.u8"
             (folder / file).write_bytes(output)
             expected[one.name].append(
@@ -157,6 +157,11 @@ def write(folder: Path, frames: list[GoldenFrame], graphs: dict[str, tuple[str, 
             )
         )
     return out
+
+
+def run_one(engine: Engine, fitted: Image) -> Image:
+    """One frame through an engine; a fixed batch is filled with copies of it."""
+    return engine.run(np.repeat(fitted[None], max(1, engine.shape[0]), axis=0))[0]
 
 
 def replay(expected: mf.Expected, output: Image, want: Image) -> tuple[bool, int, float]:

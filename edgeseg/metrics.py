@@ -136,6 +136,12 @@ class Tally:
         figures = total.figures() | {"auc": auc(np.asarray(self._target), np.asarray(self._other))}
         return {name: value for name, value in figures.items() if value is not None}
 
+    def histogram(self) -> NDArray[np.int64]:
+        """Pixels of all images by truth (0, 1) and probability: [2, 256] for uint8, [2, POOL_BINS] for float."""
+        if not self.images:
+            return np.zeros((2, 256), np.int64)
+        return np.stack([np.asarray(self._other), np.asarray(self._target)])
+
     def worst(self, number: int) -> list[ImageFigures]:
         """The images with the lowest Dice, lowest first."""
         return sorted(self.images, key=lambda image: (image.figures["dice"] or 0.0, image.name))[:number]

@@ -79,7 +79,8 @@ class Model:
         self._engine, self.engine = loaded
         frame, output = self.spec.frame, self.spec.output
         _, height, width, _ = self._engine.shape
-        if (height, width) != (frame.height, frame.width):
+        self._camera = self.engine.camera
+        if (height, width) != (self._camera or (frame.height, frame.width)):
             raise ModelError(
                 f"{source.path}: the manifest says {frame.height}x{frame.width}, its graph {height}x{width}"
             )
@@ -91,6 +92,11 @@ class Model:
         self._shape = (output.channels, output.height, output.width)
         self._placements: dict[tuple[int, int, fit.Box | None], fit.Placement] = {}
 
+    @property
+    def runner(self) -> Engine:
+        """The engine itself: network input in, probability out, in batches."""
+        return self._engine
+
     def place(self, frame: Image, box: fit.Box | None = None) -> fit.Placement:
         """Plans the fit; where the manifest asks for the content, it is found in this frame unless ``box`` is given."""
         if box is None and self.spec.frame.fit.region == "content":
@@ -101,7 +107,18 @@ class Model:
         return self._placements[key]
 
     def fit(self, frame: Image, placement: fit.Placement) -> Image:
-        """Frame → network input, uint8 [h, w, 3]."""
+        """Frame → network input, uint8 [h, w, 3]; the frame itself where the engine resizes.
+
+        Raises:
+            InputError: such an engine takes frames of one size only.
+        """
+        if self._camera is not None:
+            if frame.shape[:2] != self._camera:
+                raise InputError(
+                    f"engine {self.engine.engine} takes frames of {self._camera[1]}x{self._camera[0]} only, not "
+                    f"{frame.shape[1]}x{frame.shape[0]}"
+                )
+            return frame
         return steps.network_input(frame, placement, self.spec.frame)
 
     def run(self, fitted: Image) -> Image:

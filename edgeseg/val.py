@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import csv
 import heapq
+import importlib.util
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg import console, metrics
+from edgeseg import console, metrics, reliability
 from edgeseg.atomic import atomic_write
 from edgeseg.bundle import open_model
 from edgeseg.data.select import select
 from edgeseg.evaluate import Comparison, evaluate
 from edgeseg.postprocess import threshold_level
 from edgeseg.predictor import open_predictor
+from edgeseg.provenance import provenance
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,6 +35,11 @@ class Report:
     area: str
     tally: metrics.Tally
     worst: list[Comparison] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def ece(self) -> float:
+        """Expected calibration error of all pixels; with several classes that of the likeliest."""
+        return reliability.calibration_error(self.tally.histogram())
 
     def json(self) -> dict[str, Any]:
         return {
@@ -45,6 +52,8 @@ class Report:
             "n_images": len(self.tally.images),
             "per_image": self.tally.per_image(),
             "pooled": self.tally.pooled(),
+            "ece": self.ece(),
+            "provenance": self.provenance,
             "images": [
                 {"name": image.name} | {k: v for k, v in image.figures.items() if v is not None}
                 for image in self.tally.images
@@ -63,6 +72,7 @@ class Report:
             label = f"AUC ({self.auc_from})" if name == "auc" else {"dice": "Dice", "iou": "IoU"}.get(name, name)
             cells = [f"{value[name]:.4f}" if name in value else "–" for value in (per_image, pooled)]
             table.add_row(label, *cells)
+        table.add_row("ECE", "–", f"{self.ece():.4f}")
         where = "inside the field of view" if self.area == "fov" else "whole frames"
         table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
         table.caption_justify = "left"
@@ -115,11 +125,21 @@ def validate(
         tally = evaluate(pairs, predictor.predict, source.spec, thresholds, area=area, tile=tile, each=each)
         frames = " + ".join(f"{one.dataset.name} {one.split}" for one in selections)
         ordered = [comparison for _, _, comparison in sorted(kept, key=lambda item: (-item[0], item[1]))]
-        return Report(source.name, predictor.engine, predictor.auc_from, frames, thresholds, area, tally, ordered)
+        return Report(
+            source.name,
+            predictor.engine,
+            predictor.auc_from,
+            frames,
+            thresholds,
+            area,
+            tally,
+            ordered,
+            provenance(source.manifest),
+        )
 
 
-def write_outputs(report: Report, out: Path) -> None:
-    """figures.csv and worst.png.
+def write_outputs(report: Report, out: Path) -> list[Path]:
+    """figures.csv, worst.png and, where matplotlib is installed (extra train), curves.png; what was written.
 
     Raises:
         OutputError: the disk.
@@ -132,9 +152,17 @@ def write_outputs(report: Report, out: Path) -> None:
     for image in report.tally.images:
         writer.writerow({"name": image.name} | {k: "" if v is None else f"{v:.6f}" for k, v in image.figures.items()})
     atomic_write(out / "figures.csv", text.getvalue())
+    written = [out / "figures.csv"]
+    if importlib.util.find_spec("matplotlib"):
+        written.append(out / "curves.png")
+        reliability.draw(
+            report.tally.histogram(), report.thresholds[0] / 255, f"{report.model} on {report.frames}", written[-1]
+        )
     tiles = [
         compare_tile(one.frame, one.truth, one.predicted, f"{one.pair.stem}  Dice {one.figures.figures['dice']:.3f}")
         for one in report.worst
     ]
     if tiles:
-        write_png(out / "worst.png", sheet(same_size(tiles)))
+        written.append(out / "worst.png")
+        write_png(written[-1], sheet(same_size(tiles)))
+    return written

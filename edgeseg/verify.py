@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg import golden
+from edgeseg import backends, golden
 from edgeseg import manifest as mf
 from edgeseg.backends.base import EngineOptions
 from edgeseg.bundle import Source, require_manifest
@@ -36,11 +36,12 @@ class Check:
 
 @dataclass
 class Verified:
-    """Everything `verify` found."""
+    """Everything `verify` found; ``engine_gates`` are what engines that ran here have earned."""
 
     manifest: mf.Manifest
     checks: list[Check] = field(default_factory=list)
     measured: list[gate.Measured] = field(default_factory=list)
+    engine_gates: dict[str, mf.Gate] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -61,6 +62,7 @@ def verify(
     split: str | None,
     *,
     budget: float = gate.MAX_DICE_DROP,
+    device: int = 0,
     step: Step = lambda _: None,
 ) -> Verified:
     """Checks a bundle on this machine.
@@ -70,6 +72,7 @@ def verify(
         data: labelled frames; none leaves accuracy out.
         split: of them; the test split by default.
         budget: Dice points that INT8 may lose to float.
+        device: index of the GPU that engines run on.
         step: told what happens next.
 
     Raises:
@@ -88,11 +91,28 @@ def verify(
     frames = check.fitted_frames(pairs, manifest.frame, 8) if pairs else _golden_frames(source, manifest)
     for entry in manifest.graphs:
         step(f"golden frames and parity of {entry.name}")
+        out.checks.append(stays_finite(entry, graphs[entry.name]))
+        if entry.resize == "engine":
+            continue  # takes a camera's frames: its engine answers to this graph below
         out.checks += replayed(source, manifest, entry, graphs[entry.name])
-        out.checks.append(same_meaning(entry, graphs[entry.name], frames))
+        if entry.input[0] == 1:
+            out.checks.append(same_meaning(entry, graphs[entry.name], frames))
+    reference: list[gate.Measured] = []
     if selections:
-        accuracy(out, graphs, selections, budget / 100, step)
+        reference = accuracy(out, graphs, selections, budget / 100, step)
+    if manifest.engines:
+        from edgeseg import verify_engines
+
+        verify_engines.run(source, out, graphs, frames, reference, budget / 100, device, step)
     return out
+
+
+def stays_finite(entry: mf.Graph, graph: bytes) -> Check:
+    """Every tensor on black, white, noise and a checkerboard."""
+    from edgeseg.export.finite import first_overflow
+
+    bad = first_overflow(graph, entry.input)
+    return Check("finite", entry.name, bad is None, f"{bad} is not finite" if bad else "on four extreme frames")
 
 
 def hashes(source: Source, manifest: mf.Manifest) -> Iterator[Check]:
@@ -147,7 +167,7 @@ def replayed(source: Source, manifest: mf.Manifest, entry: mf.Graph, graph: byte
         for one, frame in zip(manifest.golden, frames, strict=True):
             for expected in (row for row in one.expected if row.graph == entry.name):
                 want = np.frombuffer(source.read(expected.file, expected.sha256), np.uint8).reshape(shape)
-                good, largest, more = golden.replay(expected, engine.run(frame[None])[0], want)
+                good, largest, more = golden.replay(expected, golden.run_one(engine, frame), want)
                 worst, share, passed = max(worst, largest), max(share, more), passed and good
         engine.close()
         yield Check(
@@ -166,10 +186,12 @@ def same_meaning(entry: mf.Graph, graph: bytes, frames: Sequence[check.Image]) -
     )
 
 
-def accuracy(out: Verified, graphs: dict[str, bytes], selections: list[Selection], budget: float, step: Step) -> None:
-    """Every CPU graph against the float graph on the same backend's frames."""
+def accuracy(
+    out: Verified, graphs: dict[str, bytes], selections: list[Selection], budget: float, step: Step
+) -> list[gate.Measured]:
+    """Every CPU graph against the float graph on the same frames; the float graph's figures."""
     reference: list[gate.Measured] = []
-    entries = [one for one in out.manifest.graphs if one.form in ("float", "cpu") and one.resize == "host"]
+    entries = [one for one in out.manifest.graphs if one.form in ("float", "cpu") and backends.takes_one(one)]
     for entry in sorted(entries, key=lambda one: one.form != "float"):
         for backend in check.ENGINES:
             step(f"{entry.name} on {backend}")
@@ -189,3 +211,4 @@ def accuracy(out: Verified, graphs: dict[str, bytes], selections: list[Selection
                 detail = f"Dice {-100 * one.drop:+.2f} points to float (95 % {-100 * high:+.2f} to {-100 * low:+.2f})"
                 where = f"{entry.name} on {backend}, {one.selection.dataset.name} {one.selection.split}"
                 out.checks.append(Check("accuracy", where, one.drop <= budget, detail))
+    return reference

@@ -184,7 +184,7 @@ def test_nets(edgeseg_cli, name: str | None) -> None:
 
 
 def test_nets_that_cannot_be(edgeseg_cli) -> None:
-    assert "no network named 'unet'" in edgeseg_cli("nets", "unet").sentence(2)
+    assert "no network named 'vnet'" in edgeseg_cli("nets", "vnet").sentence(2)
     assert "take 232x224" in edgeseg_cli("nets", "npnet", "--imgsz", "225x220").sentence(2)
     assert "two numbers joined by x" in edgeseg_cli("nets", "--imgsz", "big").sentence(2)
 

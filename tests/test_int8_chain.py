@@ -49,7 +49,7 @@ def test_verify(bundle: Path, edgeseg_cli: Callable) -> None:
     done = edgeseg_cli("verify", bundle, "--json", "-")
     assert done.code == 0, done.err
     assert done.json["passed"]
-    assert {one["name"] for one in done.json["checks"]} == {"hashes", "files", "golden", "parity"}
+    assert {one["name"] for one in done.json["checks"]} == {"hashes", "files", "golden", "parity", "finite"}
 
 
 def test_verify_names_what_changed(bundle: Path, tmp_path: Path, edgeseg_cli: Callable) -> None:
@@ -103,3 +103,91 @@ def test_int8_without_frames(tiny_run: Path, tmp_path: Path, edgeseg_cli: Callab
 
 def test_report_must_stand_outside(bundle: Path, edgeseg_cli: Callable) -> None:
     assert "outside the bundle" in edgeseg_cli("verify", bundle, "--report", bundle / "r.html").sentence(2)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_data: Path, table: Path) -> Path:
+    """Like ``bundle``, with accuracy gated on labelled frames; a budget that a random network can hold."""
+    from edgeseg.cli import run
+
+    out = tmp_path_factory.mktemp("gated") / "gated.edgeseg"
+    words = ["export", tiny_run, "--int8", "--calibration", table, "--data", tiny_data, "--target", "x86-openvino"]
+    assert run([*map(str, words), "--max-dice-drop", "50", "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+def test_evaluations_say_how_near_int8_is_to_float(labelled: Path) -> None:
+    manifest = edgeseg.open(labelled).manifest
+    assert manifest is not None
+    gated = [one for one in manifest.evaluations if one.purpose == "gate"]
+    assert {one.subject for one in gated} == {"float", "int8-cpu", "int8-cpu-7bit"}
+    for one in gated:
+        assert (one.parity_db is None) == (one.subject == "float")
+        assert one.parity_db is None or 0 < one.parity_db <= 99
+
+
+def test_update_finishes_what_was_pending(bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable) -> None:
+    """A bundle made without labelled frames is measured later, and its gates pass; nothing else changes."""
+    copy = tmp_path / "copy.edgeseg"
+    shutil.copytree(bundle, copy)
+    done = edgeseg_cli("verify", copy, "--data", tiny_data, "--max-dice-drop", 50, "--update", "--json", "-")
+    assert done.code == 0, done.err
+    before, after = edgeseg.open(bundle).manifest, edgeseg.open(copy).manifest
+    assert before is not None
+    assert after is not None
+    gates = {one.name: one.gate for one in after.graphs}
+    assert gates == {one: "passed" if one == "float" or "cpu" in one else "parity" for one in FORMS}
+    assert {one.subject for one in after.evaluations} == {"float", "int8-cpu", "int8-cpu-7bit"}
+    assert [one.sha256 for one in after.graphs] == [one.sha256 for one in before.graphs]
+    assert edgeseg_cli("verify", copy).code == 0
+
+
+def test_nothing_is_updated_where_a_check_failed(
+    bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable
+) -> None:
+    copy = tmp_path / "copy.edgeseg"
+    shutil.copytree(bundle, copy)
+    (copy / "stray").write_bytes(b"x")
+    before = (copy / "manifest.json").read_bytes()
+    assert "stray is not listed" in edgeseg_cli("verify", copy, "--data", tiny_data, "--update").sentence(3)
+    assert (copy / "manifest.json").read_bytes() == before
+
+
+def test_sensitivity_ranks_and_draws(
+    tiny_run: Path, tiny_data: Path, table: Path, tmp_path: Path, edgeseg_cli: Callable
+) -> None:
+    import cv2
+
+    chart = tmp_path / "chart.png"
+    words = ("sensitivity", tiny_run, "--data", tiny_data, "--calibration", table, "--out", chart, "--json", "-")
+    done = edgeseg_cli(*words)
+    assert done.code == 0, done.err
+    layers = done.json["layers"]
+    assert {one["layer"] for one in layers} >= {"head", "stages.0"}
+    costs = [one["difference"] for one in layers]
+    assert costs == sorted(costs, reverse=True)
+    picture = cv2.imread(str(chart))
+    assert picture is not None
+    assert picture.std() > 5  # bars, not an empty page
+
+
+def test_activations_that_are_no_numbers(tiny_run: Path, tmp_path: Path, edgeseg_cli: Callable) -> None:
+    """A network that diverged: its graph gives NaN inside, and no table may come of it."""
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+
+    from edgeseg.calibration import collect
+    from edgeseg.errors import EdgesegError
+
+    out = tmp_path / "float.edgeseg"
+    assert edgeseg_cli("export", tiny_run, "--out", out).code == 0
+    model = onnx.load(out / "graphs" / "float.onnx")
+    weight = next(one for one in model.graph.initializer if len(one.dims) == 4)
+    array = numpy_helper.to_array(weight).copy()
+    array[0] = float("nan")
+    weight.CopyFrom(numpy_helper.from_array(array, weight.name))
+    frame = np.full((64, 96, 3), 128, np.uint8)
+    with pytest.raises(EdgesegError, match="is not finite on this frame; the weights are broken") as caught:
+        collect.collect(model.SerializeToString(), [("f", frame)])
+    assert caught.value.exit_code == 3

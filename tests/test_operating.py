@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeseg.train.operating import calibration_error, choose, curve
+from edgeseg.reliability import bins, calibration_error, curve
+from edgeseg.train.operating import choose
 
 
 def made(seed: int = 0) -> np.ndarray:
@@ -38,3 +39,16 @@ def test_calibration_error_is_zero_where_probability_is_frequency() -> None:
     hits = total * np.arange(256) // 255
     assert calibration_error(np.stack([total - hits, hits])) < 1e-4
     assert calibration_error(np.stack([total, total * 0])) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("levels", [256, 1 << 16])
+def test_calibration_error_of_a_known_shift(levels: int) -> None:
+    """Two heaps: what says 0.9 is right in 60 %, what says 0.1 in 10 %; three times as many pixels below."""
+    histogram = np.zeros((2, levels), np.int64)
+    high, low = round(0.9 * (levels - 1)), round(0.1 * (levels - 1))
+    histogram[:, high] = 4000, 6000
+    histogram[:, low] = 27000, 3000
+    assert calibration_error(histogram) == pytest.approx(0.25 * 0.3, abs=3e-3)  # 0.9 is no level of 8 bits
+    assert [one.pixels for one in bins(histogram)] == [30000, 10000]
+    assert [one.frequency for one in bins(histogram)] == [0.1, 0.6]
+    assert calibration_error(np.zeros((2, levels), np.int64)) == 0

@@ -52,15 +52,19 @@ def test_files(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) 
     assert done.code == 0
     assert "Dice" in done.out
     assert str(out / "worst.png") in done.out
+    assert str(out / "curves.png") in done.out
+    assert cv2.imread(str(out / "curves.png")).shape[1] > 1000
     with (out / "figures.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     said = json.loads((tmp_path / "v.json").read_text())
+    assert 0 <= said["ece"] <= 1
+    assert {"command", "seed", "commit", "machine", "date", "recipe"} <= set(said["provenance"])
     assert [row["name"] for row in rows] == [one["name"] for one in said["images"]]
     for row, one in zip(rows, said["images"], strict=True):
         assert float(row["dice"]) == pytest.approx(one["dice"], abs=1e-6)
         assert (row["sensitivity"] == "") == ("sensitivity" not in one)
     assert cv2.imread(str(out / "worst.png")).shape[1] % 384 == 0
-    assert sorted(file.name for file in out.iterdir()) == ["figures.csv", "worst.png"]
+    assert sorted(file.name for file in out.iterdir()) == ["curves.png", "figures.csv", "worst.png"]
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg import onnx_metadata
 from edgeseg.backends.base import Engine, EngineInfo, EngineOptions
-from edgeseg.errors import BackendError, ModelError, UsageError
+from edgeseg.errors import BackendError, EdgesegError, ModelError, UsageError
 from edgeseg.machine import cpu_flags
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def _onnxruntime() -> Backend:
     return Backend(version, OnnxRuntimeEngine)
 
 
-# In the order of preference on a CPU. Adding a backend is a file beside this one and a line here.
+# In the order of preference on a CPU. Adding a backend that runs graphs is a file beside this one and a line here;
+# TensorRT runs engines, see engines.py.
 BACKENDS: dict[str, Callable[[], Backend]] = {"openvino": _openvino, "onnxruntime": _onnxruntime}
 
 
@@ -50,33 +51,63 @@ def choose(
     device: int = 0,
     threads: int = 0,
     streams: int = 1,
+    camera: tuple[int, int] | None = None,
+    batch: int = 1,
+    cuda_graph: bool | None = None,
 ) -> tuple[Engine, EngineInfo]:
     """Loads the engine that the contract's rule "which file runs" picks.
+
+    Args:
+        source: the model.
+        backend: "auto", or one by name.
+        precision: "auto", or one by name.
+        device: index of the GPU.
+        threads: of the CPU.
+        streams: callers at once.
+        camera: height and width of the frames to come; an engine that takes them as they are is then preferred.
+        batch: frames a call.
+        cuda_graph: on a GPU: True or False; None for the faster.
 
     Raises:
         BackendError: a runtime that was asked for is missing or refuses.
         ModelError: no graph for what was asked.
     """
+    passed_over = ""
+    if backend == "tensorrt" or (backend == "auto" and source.manifest is not None and source.manifest.engines):
+        from edgeseg.backends import engines
+
+        try:
+            chosen = engines.pick(
+                source, precision, device=device, asked=backend == "tensorrt", camera=camera, batch=batch
+            )
+        except EdgesegError as error:
+            if backend == "tensorrt":
+                raise
+            passed_over = f"; tensorrt was passed over: {error}"
+        else:
+            return engines.load(
+                source, chosen, EngineOptions(chosen.entry.precision, device=device, cuda_graph=cuda_graph)
+            )
     names = list(BACKENDS) if backend == "auto" else [backend]
     problems = []
     for name in names:
         if name not in BACKENDS:
-            raise UsageError(f"no backend {name!r}; there are {', '.join(BACKENDS)}")
+            raise UsageError(f"no backend {name!r}; there are {', '.join(BACKENDS)}, tensorrt")
         runtime = BACKENDS[name]()
         try:
             version = runtime.version()
         except BackendError as error:
             problems.append(str(error))
             continue
-        graph, used, why = _pick(source, name, precision, asked=backend != "auto")
+        graph, used, why = _pick(source, name, precision, asked=backend != "auto", batch=batch)
         options = EngineOptions(used, threads, streams, device)
         return runtime.load(_whole(source, _bytes(source, graph)), options), EngineInfo(
-            name, version, used, graph.name if graph else source.name, why
+            name, version, used, graph.name if graph else source.name, why + passed_over
         )
     raise BackendError("; ".join(problems))
 
 
-def _pick(source: Source, backend: str, precision: str, *, asked: bool) -> tuple[mf.Graph | None, str, str]:
+def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: int) -> tuple[mf.Graph | None, str, str]:
     """The graph, the precision it runs in, and why."""
     if source.kind == "run":
         raise UsageError(
@@ -89,27 +120,37 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool) -> tuple
     wanted = ["int8", "fp32"] if precision == "auto" else [precision]
     for gate in ("passed", "parity"):
         for one in wanted:
-            graph = _graph(source.manifest, backend, one, gate)
+            graph = _graph(source.manifest, backend, one, gate, batch)
             if graph is not None:
                 order = "first of int8, fp32" if precision == "auto" else "asked for"
                 return graph, one, f"{order} with gate {gate}"
     if asked and precision != "auto":
-        graph = _graph(source.manifest, backend, precision, "pending")
+        graph = _graph(source.manifest, backend, precision, "pending", batch)
         if graph is not None:
             return graph, precision, "asked for, though its gate is pending"
     has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
     raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
 
 
-def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str) -> mf.Graph | None:
+def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str, batch: int) -> mf.Graph | None:
     """Both CPU backends: fp32 → float, int8 → cpu; bf16 → float on openvino only."""
     if precision == "bf16" and backend != "openvino":
         return None
     form = {"fp32": "float", "bf16": "float", "int8": "cpu"}.get(precision)
-    found = [one for one in manifest.graphs if one.form == form and one.gate == gate and one.resize == "host"]
+    found = [one for one in manifest.graphs if one.form == form and one.gate == gate and runs_frames(one, batch)]
     wanted = f"int8-cpu{'' if sums_in_32_bits() else '-7bit'}"
-    found.sort(key=lambda one: form == "cpu" and one.name != wanted)
+    found.sort(key=lambda one: (form == "cpu" and one.name != wanted, one.input[0] != batch))
     return found[0] if found else None
+
+
+def runs_frames(graph: mf.Graph, batch: int = 1) -> bool:
+    """Whether a graph takes so many fitted frames at a time."""
+    return graph.resize == "host" and graph.input[0] in (0, batch)
+
+
+def takes_one(graph: mf.Graph) -> bool:
+    """Whether a graph takes exactly one fitted frame: what gates measure; variants answer to it."""
+    return graph.resize == "host" and graph.input[0] == 1
 
 
 def sums_in_32_bits() -> bool:

@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What runs: ``backend`` and its ``version``, ``precision``, the ``engine`` (graph or plan) by name, and why."""
+    """What runs: ``backend`` and its ``version``, ``precision``, the ``engine`` (graph or plan) by name, and why.
+
+    ``camera`` is the frame's height and width where the engine takes a camera's frame and resizes it itself.
+    """
 
     backend: str
     version: str
     precision: str
     engine: str
     reason: str
+    camera: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         return f"{self.engine} ({self.precision}) on {self.backend} {self.version}: {self.reason}"
@@ -53,7 +57,7 @@ class EngineOptions:
 
     ``threads`` 0 is all CPUs; ``streams`` is how many threads may call :meth:`Engine.run` at once, each with its
     share of the threads (1 for latency, more for throughput); ``optimise`` False gives a graph's plain meaning
-    (the parity gate's reference).
+    (the parity gate's reference); ``cuda_graph`` None takes the faster way on a GPU.
     """
 
     precision: str = "fp32"
@@ -61,3 +65,4 @@ class EngineOptions:
     streams: int = 1
     device: int = 0
     optimise: bool = True
+    cuda_graph: bool | None = None

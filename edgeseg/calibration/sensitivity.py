@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from edgeseg.atomic import atomic_write
 from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.openvino import OpenVinoEngine
 from edgeseg.bundle import Spec
+from edgeseg.cache import cache_home
 from edgeseg.calibration import table as tables
 from edgeseg.calibration.table import Table
 from edgeseg.data.dataset import Pair
@@ -121,8 +121,7 @@ def _cache_file(graph: bytes, table: Table, pairs: Sequence[Pair]) -> Path:
 
     frames = "".join(mf.sha256(one.image.read_bytes()) + mf.sha256(one.mask.read_bytes()) for one in pairs)
     parts = [mf.sha256(graph), mf.sha256(tables.dump(table)), frames, openvino.__version__]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return folder / "edgeseg" / "sensitivity" / f"{mf.sha256(' '.join(parts).encode())}.json"
+    return cache_home() / "sensitivity" / f"{mf.sha256(' '.join(parts).encode())}.json"
 
 
 def _cached(file: Path) -> list[Cost] | None:

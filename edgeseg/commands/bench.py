@@ -22,13 +22,18 @@ def command(
     iterations: Annotated[int, typer.Option("--iterations", metavar="N", min=1)] = 10,
     percentile: Annotated[str, typer.Option("--percentile", metavar="P,P")] = "50,95,99",
     export_times: Annotated[Path | None, typer.Option("--exportTimes", metavar="FILE", help="CSV.")] = None,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Frames a call.")] = 1,
+    profile: Annotated[bool, typer.Option("--dumpProfile", help="Layers with their times (GPU).")] = False,
+    no_transfers: Annotated[bool, typer.Option("--noDataTransfers", help="GPU time without copies.")] = False,
+    cuda_graph: Annotated[bool, typer.Option("--useCudaGraph", help="Insist; else the faster way is taken.")] = False,
+    rebuild: options.Rebuild = False,
     json_to: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure latency through the same call that infer makes."""
     from edgeseg import console
     from edgeseg.atomic import atomic_write
-    from edgeseg.bench import bench
+    from edgeseg.bench import Run, bench
     from edgeseg.bundle import open_model
 
     try:
@@ -37,9 +42,17 @@ def command(
         raise UsageError(f"--percentile {percentile}: give numbers joined by commas, such as 50,95,99") from error
     if not all(0 < p < 100 for p in percentiles):
         raise UsageError(f"--percentile {percentile}: percentiles lie between 0 and 100")
-    with open_model(model).load(backend.value, precision.value, device=device, threads=threads) as loaded:
-        result = bench(loaded, warm_up_ms=warm_up, duration_s=duration, iterations=iterations, percentiles=percentiles)
+    how = Run(warm_up, duration, iterations, percentiles, batch, not no_transfers, profile)
+    loaded = open_model(model).load(
+        backend.value, precision.value, device=device, threads=threads, batch=batch, rebuild=rebuild,
+        cuda_graph=True if cuda_graph else None,
+    )  # fmt: skip
+    with loaded:
+        result = bench(loaded, how)
     if export_times is not None:
         atomic_write(export_times, result.export_times())
-    console.console(json_to, quiet=quiet).print(result.table())
+    screen = console.console(json_to, quiet=quiet)
+    screen.print(result.table())
+    if result.layers:
+        screen.print(result.profile())
     console.write_json(result.json(), json_to)

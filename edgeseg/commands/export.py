@@ -23,8 +23,15 @@ def command(
         int | None, typer.Option("--quantize", metavar="8|16|32", help="8 is --int8, 16 is --fp16, 32 neither.")
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--target", metavar="NAME", help="Only the graphs of this device profile.")
+        list[str] | None, typer.Option("--target", metavar="NAME", help="Graphs and engines of this device profile.")
     ] = None,
+    no_engine: Annotated[bool, typer.Option("--no-engine", help="Graphs only; the device builds.")] = False,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=256, metavar="N", help="Add graphs for N frames.")] = 1,
+    dynamic: Annotated[bool, typer.Option("--dynamic", help="Add graphs for any number of frames.")] = False,
+    triton: Annotated[
+        Path | None, typer.Option("--triton", metavar="DIR", help="Write a Triton model repository too.")
+    ] = None,
+    device: options.Device = 0,
     imgsz: options.ImageSize = None,
     opset: Annotated[int, typer.Option("--opset", min=17, max=20, help="Of the float graph.")] = 17,
     calibration: Annotated[
@@ -42,31 +49,38 @@ def command(
 ) -> None:
     """Export a run to a checked bundle."""
     from edgeseg import console
-
-    console.require("train", "torch", "onnx", "onnxscript")
     from edgeseg.bundle import open_model
-    from edgeseg.export.request import wanted
-    from edgeseg.export.run import export_run
+    from edgeseg.export.deliver import deliver
+    from edgeseg.export.request import request
 
-    ask = wanted(
-        int8=int8, fp16=fp16, quantize=quantize, targets=target or [], calibration=calibration, method=method,
-        exclude=exclude, max_dice_drop=max_dice_drop,
+    ask = request(
+        int8=int8, fp16=fp16, quantize=quantize, targets=target or [], engine=not no_engine, batch=batch,
+        dynamic=dynamic, calibration=calibration, method=method, exclude=exclude, max_dice_drop=max_dice_drop,
+        triton=triton,
     )  # fmt: skip
     size = options.parse_size(imgsz) if imgsz else None
     screen = console.console(json_to, quiet=quiet)
     with screen.status("") as status:
-        done = export_run(
-            open_model(model), data or [], split, out, opset=opset, wanted=ask, imgsz=size, step=status.update
+        done = deliver(
+            open_model(model), ask, data or [], split, out, opset=opset, imgsz=size, device=device, step=status.update
         )
     for one in done.agreements:
         screen.print(f"{one.backend}: within {one.largest * 255:.2f}/255 of the network on {one.frames} frames")
-    for same in done.made.agreements:
-        screen.print(f"{same.subject} on {same.backend}: {same.snr_db:.1f} dB to its meaning")
-    for row in done.manifest.evaluations:
+    for same in done.same:
+        runs = same.backend not in ("float", "single frames", "host fit")
+        on, to = (f" on {same.backend}", "its meaning") if runs else ("", same.backend)
+        screen.print(f"{same.subject}{on}: {same.snr_db:.1f} dB to {to}")
+    for row in done.manifest.evaluations if done.measured else []:
         drop = "" if row.dice_drop is None else f", {100 * row.dice_drop:.2f} points below float"
         screen.print(f"{row.subject} on {row.backend}: Dice {row.per_image.dice:.4f} ({row.data} {row.split}){drop}")
-    if done.made.float_layers:
-        screen.print(f"kept in float: {', '.join(done.made.float_layers)}")
+    if done.float_layers:
+        screen.print(f"kept in float: {', '.join(done.float_layers)}")
+    for plan in done.plans:
+        screen.print(f"engine {plan.entry.name}: {plan.entry.size / 1e6:.1f} MB, {plan.seconds:.2f} s, gate pending")
+    for note in done.notes:
+        screen.print(note)
+    if triton is not None:
+        screen.print(f"Triton model repository: {triton}")
     screen.print(f"bundle: {done.path}")
     value = done.manifest.model_dump(by_alias=True, exclude_none=True)
     result = {"bundle": str(done.path)} | {key: value.get(key, []) for key in ("graphs", "engines", "evaluations")}

@@ -29,10 +29,17 @@ def command(
     show: Annotated[bool, typer.Option("--show", help="A window; needs a display and opencv-python.")] = False,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="Stop after so many.")] = None,
     threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
+    smoothing: Annotated[
+        float | None,
+        typer.Option(
+            "--smoothing", metavar="A", min=0.0, max=0.95, help="Weight of the previous probability; 0 is off."
+        ),
+    ] = None,
     backend: options.BackendOption = options.Backend.auto,
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,
     threads: options.Threads = 0,
+    rebuild: options.Rebuild = False,
     tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large pictures.")] = False,
     video_size: Annotated[str | None, typer.Option("--video-size", metavar="WxH", help="Asked of a camera.")] = None,
     framerate: Annotated[float | None, typer.Option("--framerate", min=0.1, help="Asked of a camera.")] = None,
@@ -50,12 +57,14 @@ def command(
     from edgeseg.volume import is_series
 
     screen = console.console(json_to, quiet=quiet)
-    source_options = SourceOptions(options.parse_size(video_size, "--video-size") if video_size else None, framerate)
+    asked = options.parse_size(video_size, "--video-size") if video_size else None
+    source_options = SourceOptions(asked, framerate)
     # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
     streams = 1 if kind_of(stream).live else threads or cpus()
     loaded = open_model(model).load(
-        backend.value, precision.value, device=device, threads=threads, streams=streams, threshold=threshold
-    )
+        backend.value, precision.value, device=device, threads=threads, streams=streams, threshold=threshold,
+        rebuild=rebuild, camera=(asked[1], asked[0]) if asked else None,
+    )  # fmt: skip
     with loaded:
         screen.print(f"engine: {loaded.engine}")
         if is_series(Path(stream)):
@@ -63,7 +72,16 @@ def command(
             return
         outputs = Outputs(out, masks, events, show, web)
         summary, written = infer(
-            loaded, stream, outputs, source_options, frames=frames, tile=tile, streams=streams, quiet=quiet, crop=crop
+            loaded,
+            stream,
+            outputs,
+            source_options,
+            frames=frames,
+            tile=tile,
+            streams=streams,
+            smoothing=smoothing,
+            quiet=quiet,
+            crop=crop,
         )
     screen.print(summary.table())
     for path in written:

@@ -19,16 +19,18 @@ def command(
     from edgeseg import console
 
     console.require("train", "torch")
+    import torch
     from rich.table import Table
 
     from edgeseg.nets import NETS, build, check_size
     from edgeseg.nets.count import cost
 
     height, width = options.parse_size(imgsz or "288x384")
-    table = Table("network", "parameters", "GMAC", "GMAC with batch norm", title=f"at {height}x{width}")
+    table = Table("network", "parameters", "GMAC", "GMAC as tools count", title=f"at {height}x{width}")
     rows = []
     for one in [name] if name else sorted(NETS):
-        net = build(one)
+        with torch.device("meta"):  # shapes alone: nothing is computed
+            net = build(one)
         check_size(net, one, height, width)
         counted = cost(net, height, width)
         table.add_row(one, f"{counted.parameters:,}", f"{counted.gmac:.3f}", f"{counted.gmac_with_bn:.3f}")

@@ -17,6 +17,7 @@ class Backend(StrEnum):
     auto = "auto"
     onnxruntime = "onnxruntime"
     openvino = "openvino"
+    tensorrt = "tensorrt"
 
 
 class Precision(StrEnum):
@@ -39,6 +40,7 @@ BackendOption = Annotated[Backend, typer.Option("--backend", help="Which runtime
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Which precision.")]
 Device = Annotated[int, typer.Option("--device", min=0, help="Index of the device.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 is all.")]
+Rebuild = Annotated[bool, typer.Option("--rebuild", help="Rebuild engines that do not fit this machine first.")]
 Web = Annotated[str | None, typer.Option("--web", metavar="[HOST:]PORT", help="A page with the live picture.")]
 Crop = Annotated[str, typer.Option("--crop", metavar="off|auto|W:H:X:Y", help="Blank what is not the picture.")]
 ImageSize = Annotated[str | None, typer.Option("--imgsz", metavar="HxW", help="Network input, height x width.")]

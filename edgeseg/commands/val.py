@@ -26,10 +26,11 @@ def command(
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,
     threads: options.Threads = 0,
+    rebuild: options.Rebuild = False,
     threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
     area: Annotated[Area, typer.Option("--area", help="Whole frames, or inside the field of view.")] = Area.frame,
     tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large stills.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for figures.csv and worst.png.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for figures.csv, curves.png and worst.png.")] = None,
     json_to: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -37,6 +38,11 @@ def command(
     from edgeseg import console
     from edgeseg.val import validate, write_outputs
 
+    if rebuild:
+        from edgeseg.bundle import open_model
+        from edgeseg.export.engines import rebuilt
+
+        rebuilt(open_model(model), device=device)
     report = validate(
         model,
         data,
@@ -51,10 +57,9 @@ def command(
         worst=12 if out else 0,
         quiet=quiet,
     )
-    if out is not None:
-        write_outputs(report, out)
+    written = write_outputs(report, out) if out is not None else []
     screen = console.console(json_to, quiet=quiet)
     screen.print(report.table())
-    if out is not None:
-        screen.print(f"written: {out / 'figures.csv'}, {out / 'worst.png'}")
+    if written:
+        screen.print(f"written: {', '.join(map(str, written))}")
     console.write_json(report.json(), json_to)

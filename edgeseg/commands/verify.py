@@ -25,6 +25,8 @@ def command(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE.html", help="Report with pictures, outside the bundle.")
     ] = None,
+    device: options.Device = 0,
+    rebuild: options.Rebuild = False,
     json_to: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -49,7 +51,11 @@ def command(
         check_writable(report)
     screen = console.console(json_to, quiet=quiet)
     with screen.status("") as status:
-        found = verify.verify(source, data or [], split, budget=max_dice_drop, step=status.update)
+        if rebuild:
+            from edgeseg.export.engines import rebuilt
+
+            source = rebuilt(source, device=device, step=status.update)
+        found = verify.verify(source, data or [], split, budget=max_dice_drop, device=device, step=status.update)
     table = Table("", "check", "of", "found", title=f"{source.name} on this machine", title_justify="left")
     for one in found.checks:
         table.add_row("✓" if one.passed else "✗", one.name, one.subject, one.detail)
@@ -61,7 +67,7 @@ def command(
         report_pictures.write(source, shown, findings, report)
         screen.print(f"report: {report}")
     if update and found.passed:
-        papers.update(source, evaluations, Findings(found.measured))
+        papers.update(source, evaluations, Findings(found.measured), found.engine_gates)
         screen.print(f"updated: {source.path}")
     console.write_json(found.json(evaluations), json_to)
     bad = next((one for one in found.checks if not one.passed), None)

@@ -19,6 +19,7 @@ from edgeseg.calibration.table import Table
 from edgeseg.errors import ModelError
 from edgeseg.export import half, qdq, upsample
 from edgeseg.export.layers import check_known
+from edgeseg.export.opset import to_opset
 
 FormName = Literal["float", "cpu", "trt-typed", "trt-legacy"]
 
@@ -84,7 +85,7 @@ def emit(name: str, graph: bytes, table: Table | None, exclude: Iterable[str] = 
     if recipe.form == "trt-typed":
         half.to_half(model)
     opset = max(recipe.opset, model.graph.opset_imports[""]) if recipe.form != "trt-legacy" else recipe.opset
-    model.graph.opset_imports[""] = opset
+    to_opset(model, opset)
     model.ir_version = max(model.ir_version, 9 if opset >= 19 else 8)
     passes.RemoveUnusedNodesPass()(model)
     proto = ir.to_proto(model)

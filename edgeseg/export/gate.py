@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from edgeseg.data.select import Selection
 from edgeseg.errors import GateError
 from edgeseg.evaluate import evaluate
 from edgeseg.export.check import ENGINES
+from edgeseg.export.wanted import MAX_DICE_DROP
 
-MAX_DICE_DROP = 0.5  # points
+__all__ = ["MAX_DICE_DROP", "Measured", "Outcome", "against", "measure", "median_ms", "search"]
 Step = Callable[[str], None]
 
 
@@ -30,7 +31,8 @@ Step = Callable[[str], None]
 class Measured:
     """A graph on a backend over one selection.
 
-    ``drops`` are Dice of float minus Dice of this, per image; ``latency_ms`` is the median of a run.
+    ``drops`` are Dice of float minus Dice of this, per image; ``latency_ms`` is the median of a run,
+    ``version`` the backend's where it is not the installed one of that name.
     """
 
     subject: str
@@ -39,6 +41,7 @@ class Measured:
     tally: metrics.Tally
     drops: tuple[float, ...] = ()
     latency_ms: float | None = None
+    version: str = ""
 
     @property
     def drop(self) -> float:
@@ -66,12 +69,19 @@ def measure(
 ) -> list[Measured]:
     """Figures of a graph on a backend."""
     engine: Engine = ENGINES[backend](graph, EngineOptions())
-    thresholds = [one.threshold or 128 for one in spec.classes[1:]]
     try:
-        tallies = [(one, evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds)) for one in selections]
-        latency = median_ms(engine)
+        return figures(subject, backend, engine, selections, spec)
     finally:
         engine.close()
+
+
+def figures(
+    subject: str, backend: str, engine: Engine, selections: Sequence[Selection], spec: Spec | mf.Manifest
+) -> list[Measured]:
+    """Figures of a loaded engine."""
+    thresholds = [one.threshold or 128 for one in spec.classes[1:]]
+    tallies = [(one, evaluate(one.pairs, lambda x: engine.run(x[None])[0], spec, thresholds)) for one in selections]
+    latency = median_ms(engine)
     return [Measured(subject, backend, one, tally, (), latency) for one, tally in tallies]
 
 
@@ -93,7 +103,7 @@ def against(measured: Sequence[Measured], reference: Sequence[Measured]) -> list
     for one, base in zip(measured, reference, strict=True):
         pairs = zip(base.tally.images, one.tally.images, strict=True)
         drops = tuple((a.figures["dice"] or 0.0) - (b.figures["dice"] or 0.0) for a, b in pairs)
-        out.append(Measured(one.subject, one.backend, one.selection, one.tally, drops, one.latency_ms))
+        out.append(replace(one, drops=drops))
     return out
 
 

@@ -3,7 +3,8 @@
 In FP32 stay: preprocessing (before the first layer), everything after the last one, and the parts
 of non-local blocks that overflow or vanish in FP16: products of two activations, softmax, norms and
 their reductions (logits pass 65504 when embeddings reach about 32 at 64 channels; a norm's eps of
-1e-12 becomes 0). Scales of Resize are FP32 by its definition.
+1e-12 becomes 0), with what stands between them and the layers around: the division by N, the eps, reshapes.
+Scales of Resize are FP32 by its definition.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ ISLAND = (
     "MatMul", "Softmax", "LpNormalization", "ReduceL2", "ReduceSum", "Sqrt", "Pow", "Exp", "Log", "Div", "Reciprocal",
     "Erf",
 )  # fmt: skip
+# Q and DQ follow their neighbours; pooling maps is safe (sums are kept in FP32 inside) and belongs to the body.
+_OWN = ("QuantizeLinear", "DequantizeLinear", "GlobalAveragePool", "AveragePool", "MaxPool", "Concat", "Resize")
 _NOT_FLOAT = ("Shape", "Gather", "Cast", "ConstantOfShape", "Equal")
 
 
@@ -28,6 +31,7 @@ def to_half(model: ir.Model) -> None:
     positions = [index for index, node in enumerate(nodes) if node.op_type in (*LAYERS, "MatMul")]
     first, last = positions[0], positions[-1]
     half = {id(n) for index, n in enumerate(nodes) if first <= index <= last and _may_be_half(n)}
+    _grow_islands(nodes, half)
     # A pair's Q is in the precision of what it reads, its DQ in that of who reads it.
     for node in nodes:
         if node.op_type == "QuantizeLinear":
@@ -46,6 +50,31 @@ def to_half(model: ir.Model) -> None:
 
 def _may_be_half(node: ir.Node) -> bool:
     return node.op_type not in ISLAND and node.op_type not in _NOT_FLOAT
+
+
+def _grow_islands(nodes: list[ir.Node], half: set[int]) -> None:
+    """Takes out of FP16 what reads only from islands, or is read only by them, up to the layers around.
+
+    Islands are the listed ops behind the first layer; what merges one with the FP16 body stays FP16.
+    """
+    island = {id(node) for node in nodes if node.op_type in ISLAND}
+    open_ = {id(node) for node in nodes if id(node) in half and node.op_type not in (*LAYERS, *_OWN)}
+    grown = True
+    while grown:
+        grown = False
+        for node in nodes:
+            if id(node) not in open_:
+                continue
+            sources = [one.producer() for one in node.inputs if one is not None and one.const_value is None]
+            users = [user for value in node.outputs for user, _ in value.uses()]
+            inside = (sources and all(one is not None and id(one) in island for one in sources)) or (
+                users and all(id(user) in island for user in users)
+            )
+            if inside:
+                island.add(id(node))
+                open_.discard(id(node))
+                half.discard(id(node))
+                grown = True
 
 
 def _convert_inputs(graph: ir.Graph, node: ir.Node, half: set[int]) -> None:

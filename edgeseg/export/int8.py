@@ -17,34 +17,11 @@ from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import UsageError
 from edgeseg.export import forms, gate, parity
 from edgeseg.export.check import Image
+from edgeseg.export.wanted import FP16, INT8, Wanted
 
 Step = Callable[[str], None]
+__all__ = ["FP16", "GATED", "INT8", "Made", "Wanted", "choose_frames", "excluded", "find_table", "make"]
 GATED = ("int8-cpu", "int8-cpu-7bit")
-INT8 = ("int8-cpu", "int8-cpu-7bit", "int8-trt-typed", "int8-trt-legacy")
-FP16 = ("fp16-trt-typed",)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What an export is asked for beside the float graph.
-
-    Attributes:
-        graphs: names of ``forms.GRAPHS``.
-        calibration: a recipe's name, a recipe file or a table (``.json``); None for what fits the data.
-        method: over the recipe's.
-        exclude: layers whose name this regular expression finds stay in float.
-        max_dice_drop: points.
-    """
-
-    graphs: tuple[str, ...] = ()
-    calibration: str | None = None
-    method: str | None = None
-    exclude: str | None = None
-    max_dice_drop: float = gate.MAX_DICE_DROP
-
-    @property
-    def int8(self) -> bool:
-        return any(forms.GRAPHS[name].precision == "int8" for name in self.graphs)
 
 
 @dataclass
@@ -99,6 +76,8 @@ def make(
             runners = parity.chosen_runners(parity.backends(name, forms.GRAPHS[name].form))
             out.agreements = [one for one in out.agreements if one.subject != name]
             out.agreements += parity.check(name, emitted, frames, runners)
+            if name in FP16:  # what FP16 may cost needs no labelled frames
+                out.agreements.append(parity.fp16_holds(name, emitted, graph, frames))
         return found
 
     def rank() -> list[sensitivity.Cost]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import edgeseg
-from edgeseg import atomic
 from edgeseg import manifest as mf
 from edgeseg.bundle import Source, require_manifest
-from edgeseg.export import card, report, sbom
+from edgeseg.export import card, report, rewrite, sbom
 from edgeseg.export.report import Findings
-from edgeseg.folder import Folder
 
 WRITTEN = ("report", "sbom", "card")
 
@@ -47,11 +44,17 @@ def with_papers(manifest: mf.Manifest, findings: Findings) -> tuple[mf.Manifest,
     return manifest.model_copy(update={"documents": [*manifest.documents, *map(document, papers)]}), papers
 
 
-def update(source: Source, evaluations: Sequence[mf.Evaluation], findings: Findings) -> None:
+def update(
+    source: Source,
+    evaluations: Sequence[mf.Evaluation],
+    findings: Findings,
+    engine_gates: Mapping[str, mf.Gate] | None = None,
+) -> None:
     """Writes a whole new bundle with what this machine measured, in place of the old one.
 
     Measurements of the same graph, backend, data and machine replace the old ones. A graph whose
     gate was *parity* passes when both CPU runtimes measured it within budget (the caller checked that).
+    ``engine_gates`` are those of the engines that ran here.
 
     Raises:
         OutputError: the disk; the old bundle stays.
@@ -71,29 +74,18 @@ def update(source: Source, evaluations: Sequence[mf.Evaluation], findings: Findi
         update={
             "evaluations": [*kept, *evaluations],
             "graphs": graphs,
-            "created": mf.now(),
-            "writer": f"edgeseg {edgeseg.__version__}",
+            "engines": [
+                one.model_copy(update={"gate": better(one.gate, (engine_gates or {}).get(one.name, one.gate))})
+                for one in old.engines
+            ],
             "documents": [one for one in old.documents if one.role not in WRITTEN],
         }
     )
     manifest, papers = with_papers(base, findings)
-    new = {paper.file for paper in papers}
-    with Folder(source.path) as folder, atomic.atomic_folder(source.path) as target:
-        for file in listed(manifest):
-            if file in new:
-                continue
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            (target / file).write_bytes(folder.read(file))
-        for paper in papers:
-            (target / paper.file).write_bytes(paper.data)
-        data = mf.dump(mf.parse(mf.dump(manifest)))
-        (target / "manifest.json").write_bytes(data)
-        (target / "manifest.sha256").write_text(f"{mf.sha256(data)}  manifest.json\n")
+    rewrite.write(source, manifest, {paper.file: paper.data for paper in papers})
 
 
-def listed(manifest: mf.Manifest) -> list[str]:
-    """Every file that a manifest names."""
-    files = [one.file for part in (manifest.graphs, manifest.engines, manifest.documents) for one in part]
-    for one in manifest.golden:
-        files += [one.file, one.fitted_file, *(expected.file for expected in one.expected)]
-    return files
+def better(old: mf.Gate, new: mf.Gate) -> mf.Gate:
+    """The further of two gates: a run without labelled frames takes nothing back."""
+    order: tuple[mf.Gate, ...] = ("pending", "parity", "passed")
+    return max(old, new, key=order.index)

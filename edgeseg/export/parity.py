@@ -31,6 +31,8 @@ FLOOR_DB = 30.0
 # Outputs that are nearly all 0 have no signal to compare with; this many grey levels are no disagreement.
 LEAST_LEVELS = 2
 _NO_NOISE_DB = 99.0
+# A frame has a signal where at least this share of its probability is above a tenth.
+SEEN_LEVEL, SEEN_SHARE = 26, 0.01
 _SEARCH_FRAMES = 3
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 Frames = Sequence[NDArray[np.uint8]]
@@ -126,6 +128,29 @@ def check(subject: str, graph: bytes, frames: Frames, runners: dict[str, Runner]
             )
         out.append(Agreement(subject, backend, snr, largest))
     return out
+
+
+def to_float(float_graph: bytes, graph: bytes, frames: Frames, runner: Runner) -> float | None:
+    """Lowest SNR of a graph's frames to the float graph's in dB; frames on which float sees nothing do not count."""
+    wanted, got = meaning(float_graph, frames), runner(graph, frames)
+    shown = [index for index, one in enumerate(wanted) if (one >= SEEN_LEVEL).mean() >= SEEN_SHARE]
+    return min((snr_db(got[index], wanted[index]) for index in shown), default=None)
+
+
+def fp16_holds(subject: str, graph: bytes, float_graph: bytes, frames: Frames) -> Agreement:
+    """Compares the meaning of an FP16 graph with that of the float graph it came from.
+
+    Raises:
+        GateError: FP16 does not hold this network's values.
+    """
+    got, wanted = meaning(graph, frames), meaning(float_graph, frames)
+    snr, largest = snr_db(got, wanted), int(np.abs(got.astype(np.float64) - wanted.astype(np.float64)).max())
+    if snr < FLOOR_DB and largest > LEAST_LEVELS:
+        raise GateError(
+            f"{subject}: differs from the float graph (SNR {snr:.1f} dB, at least {FLOOR_DB:.0f} is wanted); the "
+            "network's values do not fit FP16: take --int8 or fp32; no bundle was written"
+        )
+    return Agreement(subject, "float", snr, largest)
 
 
 def first_parting(graph: bytes, frames: Frames, run: Runner) -> str:

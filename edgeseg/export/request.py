@@ -1,69 +1,89 @@
-"""The options of `edgeseg export` → which graphs are wanted."""
+"""The options of `edgeseg export` → which graphs and engines are wanted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from pathlib import Path
 
-from edgeseg import recipes
 from edgeseg.calibration.methods import METHODS
 from edgeseg.errors import UsageError
-from edgeseg.export import int8 as quantised
+from edgeseg.export import wanted as quantised
+from edgeseg.export.engines import Wish
+from edgeseg.export.targets import Precision, Target, load
 
-KIND = "export/targets"
 
-
-class Target(recipes.RecipePart):
-    """A device profile: which graphs it runs.
+@dataclass(frozen=True)
+class Request:
+    """What an export is asked for.
 
     Attributes:
-        name: of the profile.
-        description: the device, in words.
-        backend: what runs there.
-        graphs: names of emitted graphs; the float graph is always in the bundle.
-        precision: what the device is meant to run.
+        wanted: graphs beside the float one, and how INT8 is made.
+        variants: of graphs, beside those for one frame: "-b8", "-dynamic", "-1080x1920".
+        engines: to build.
+        keeps: nothing in it changes graphs that a bundle already holds.
+        triton: folder for a Triton model repository.
     """
 
-    name: str
-    description: str
-    backend: Literal["openvino", "onnxruntime", "tensorrt"]
-    precision: Literal["fp32", "bf16", "fp16", "int8"]
-    graphs: list[str]
+    wanted: quantised.Wanted
+    variants: tuple[str, ...]
+    engines: tuple[Wish, ...]
+    keeps: bool
+    triton: Path | None = None
 
 
-def wanted(
+def request(
     *,
     int8: bool = False,
     fp16: bool = False,
     quantize: int | None = None,
     targets: Sequence[str] = (),
+    engine: bool = True,
+    batch: int = 1,
+    dynamic: bool = False,
     calibration: str | None = None,
     method: str | None = None,
     exclude: str | None = None,
     max_dice_drop: float = 0.5,
-) -> quantised.Wanted:
-    """Which graphs the options ask for.
+    triton: Path | None = None,
+) -> Request:
+    """Which graphs and engines the options ask for.
 
-    Without ``--target`` every form of the asked precisions; with it only those of the profiles, of
-    the asked precisions or, where none is asked, of the profile's own.
+    Without ``--target`` every form of the asked precisions and no engine; with it the graphs and engines of the
+    profiles, of the asked precisions or, where none is asked, of the profile's best.
 
     Raises:
-        UsageError: a value that does not exist.
+        UsageError: a value that does not exist, or two that exclude each other.
     """
     if quantize not in (None, 8, 16, 32):
         raise UsageError(f"--quantize {quantize}: is 8 (--int8), 16 (--fp16) or 32 (neither)")
+    if dynamic and batch > 1:
+        raise UsageError(f"--dynamic takes any batch; leave --batch {batch} out")
     checked_method(method)
-    int8, fp16 = int8 or quantize == 8, fp16 or quantize == 16
+    int8, fp16, fp32 = int8 or quantize == 8, fp16 or quantize == 16, quantize == 32
+    asked = [name for name, on in (("int8", int8), ("fp16", fp16), ("fp32", fp32)) if on]
+    dynamic = dynamic or (triton is not None and batch == 1)  # the server forms batches
+    variants = ["-dynamic"] if dynamic else [f"-b{batch}"] if batch > 1 else []
     graphs = [*(quantised.INT8 if int8 else ()), *(quantised.FP16 if fp16 else ())]
+    wishes: list[Wish] = []
     if targets:
-        profiles = [recipes.load(KIND, name, Target) for name in targets]
-        of_profiles = {graph for profile in profiles for graph in profile.graphs}
-        every = [*quantised.INT8, *quantised.FP16]
-        unknown = sorted(of_profiles - set(every))
-        if unknown:
-            raise UsageError(f"target profile: there is no graph {unknown[0]}; there are {', '.join(every)}")
-        graphs = [name for name in (graphs or every) if name in of_profiles]
-    return quantised.Wanted(tuple(graphs), calibration, method, exclude, max_dice_drop)
+        graphs = []
+        for profile in (load(name) for name in targets):
+            for precision in profile.chosen(asked):
+                graphs += [name for name in profile.graphs(precision) if name not in graphs]
+                wishes += _wishes(profile, precision, variants)
+    keeps = calibration is None and method is None and exclude is None
+    wanted = quantised.Wanted(tuple(graphs), calibration, method, exclude, max_dice_drop)
+    used = [*variants, *dict.fromkeys(wish.variant for wish in wishes if wish.variant not in ("", *variants))]
+    return Request(wanted, tuple(used), tuple(wishes) if engine else (), keeps, triton)
+
+
+def _wishes(profile: Target, precision: Precision, variants: Sequence[str]) -> list[Wish]:
+    """An engine for one frame, one for each variant, and one for the profile's camera."""
+    if profile.engine is None:
+        return []
+    camera = [f"-{profile.engine.camera[0]}x{profile.engine.camera[1]}"] if profile.engine.camera else []
+    return [Wish(profile, precision, variant) for variant in ("", *variants, *camera)]
 
 
 def checked_method(method: str | None) -> str | None:

@@ -15,7 +15,7 @@ from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.data.select import select
 from edgeseg.errors import DataError, ModelError, OutputError
-from edgeseg.export import check, forms, gate, int8
+from edgeseg.export import check, forms, gate, int8, parity
 from edgeseg.export.papers import Paper, document, with_papers
 from edgeseg.export.report import Findings
 from edgeseg.machine import describe
@@ -100,7 +100,7 @@ def export_run(
     entries = [Form(float_entry(graph.data, run, graph.opset, "passed" if reference else "parity"), graph.data)]
     entries += [Form(form_entry(name, made, run), graph_) for name, graph_ in made.graphs.items()]
     measured = [*(one for found in reference.values() for one in found), *made.measured]
-    evaluations = [evaluation(one, "gate") for one in measured]
+    evaluations = [evaluation(one, "gate", parity_db=parity_db(one, graph.data, made, some)) for one in measured]
     reported = report_on_test(graph.data, made, data, run, step) if selections and split is None else []
     evaluations += [evaluation(one, "report") for one in reported]
     measured += reported
@@ -135,6 +135,13 @@ def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[c
     graph = frame_graph.export(net, run, opset=opset)
     step("comparing with the network")
     return Float(graph, opset, check.agree(graph, predictor, list(frames)) if frames else [])
+
+
+def parity_db(one: gate.Measured, graph: bytes, made: int8.Made, frames: Sequence[check.Image]) -> float | None:
+    """How near a gated graph's probabilities are to the float graph's; None for the float graph itself."""
+    if one.subject not in made.graphs:
+        return None
+    return parity.to_float(graph, made.graphs[one.subject], frames, parity.RUNNERS[one.backend])
 
 
 def report_on_test(
@@ -242,7 +249,7 @@ def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db:
     value = {
         "subject": one.subject,
         "backend": one.backend,
-        "backend_version": backends.BACKENDS[one.backend]().version(),
+        "backend_version": one.version or backends.BACKENDS[one.backend]().version(),
         "purpose": purpose,
         "data": selection.dataset.name,
         "split": selection.split,

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import UsageError
+from edgeseg.nets.baselines.attention_unet import AttentionUNet
+from edgeseg.nets.baselines.fcn8s import FCN8s
+from edgeseg.nets.baselines.pspnet import PSPNet
+from edgeseg.nets.baselines.segnet import SegNet
+from edgeseg.nets.baselines.unet import UNet
+from edgeseg.nets.baselines.unetplusplus import UNetPlusPlus
 from edgeseg.nets.dnlnet import DNLNet
 from edgeseg.nets.npnet import NPNet
 
@@ -16,6 +22,12 @@ if TYPE_CHECKING:
 NETS: dict[str, Callable[..., nn.Module]] = {
     "npnet": NPNet,
     "dnlnet": DNLNet,
+    "fcn8s": FCN8s,
+    "segnet": SegNet,
+    "pspnet": PSPNet,
+    "unet": UNet,
+    "attention-unet": AttentionUNet,
+    "unetplusplus": UNetPlusPlus,
 }
 
 

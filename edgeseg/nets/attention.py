@@ -89,7 +89,8 @@ class DNL(nn.Module):
 
     def vector(self, x: Tensor) -> Tensor:
         """y4 of equation 11, float32 (or float64) [B, C, 1, 1], from ``x`` [B, C, H, W]."""
-        with torch.autocast(x.device.type, enabled=False):
+        # Not x.device.type: shapes are counted on the meta device, which knows no autocast.
+        with torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False):
             scaled = _wide(x).flatten(2) * (1.0 / (x.shape[2] * x.shape[3])) ** 0.5
             gram = scaled @ scaled.transpose(1, 2)
             theta, phi, g, k = (_matrix(conv) for conv in (self.theta, self.phi, self.g, self.k))

@@ -8,12 +8,17 @@ from torch.nn import functional as F
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution without bias, batch norm, ReLU; [B, i, H, W] → [B, o, H/stride, W/stride]."""
+    """Convolution, batch norm, ReLU; [B, i, H, W] → [B, o, H/stride, W/stride].
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
+    ``bias`` of the convolution does nothing before a batch norm; some published networks have and count it.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1, *, bias: bool = False
+    ) -> None:
         padding = dilation * (kernel // 2)
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False),
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=bias),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),
         )

@@ -81,6 +81,7 @@ def infer(
     frames: int | None = None,
     tile: bool = False,
     streams: int = 1,
+    smoothing: float | None = None,
     quiet: bool = False,
     crop: str = "off",
 ) -> tuple[Summary, list[Path]]:
@@ -101,6 +102,9 @@ def infer(
     if tile and not source.stills:
         source.close()
         raise UsageError(f"--tile is for pictures; {stream} is a stream")
+    if smoothing and source.stills:
+        source.close()
+        raise UsageError(f"--smoothing is for streams; {stream} is pictures")
     model.tile = tile
     with contextlib.ExitStack() as locks:
         try:
@@ -123,7 +127,9 @@ def infer(
                 bar.update(task, advance=1, note=f"{speed:.1f} fps" if speed else "")
 
             told = None if bar.disable else on_result
-            summary = run(model, source, sinks, on_result=told, frames=frames, streams=streams, crop=cut)
+            summary = run(
+                model, source, sinks, on_result=told, frames=frames, streams=streams, smoothing=smoothing, crop=cut
+            )
     return summary, places.written()
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from edgeseg.fit import Placement
 from edgeseg.stream.crop import Crop
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources import open_source
 from edgeseg.stream.sources.base import FrameSource
 from edgeseg.stream.summary import Summary
@@ -147,6 +148,7 @@ def run(
     on_result: Callable[[Result], None] | None = None,
     frames: int | None = None,
     streams: int = 1,
+    smoothing: float | None = None,
     crop: Crop | None = None,
 ) -> Summary:
     """Segments a whole source.
@@ -158,6 +160,7 @@ def run(
         on_result: called in the calling thread with every frame and its result.
         frames: stop after so many.
         streams: frames in flight in the model at once; what it was loaded with.
+        smoothing: weight of the previous probability, 0 to 0.95; the manifest's if None. Pictures are never smoothed.
         crop: applied to each frame before anything else sees it.
 
     Returns:
@@ -171,6 +174,8 @@ def run(
     opened = open_source(source) if isinstance(source, str) else source
     summary = Summary(opened.name, str(model.engine))
     placement: Placement | None = None
+    weight = model.spec.output.smoothing if smoothing is None else smoothing
+    smooth = Smoothing(0.0 if opened.stills else weight)
     flying: deque[tuple[StreamFrame, Future[Result]]] = deque()
     summary.begin()
     try:
@@ -186,9 +191,9 @@ def run(
                     placement = model.place(frame.image)
                 flying.append((frame, pool.submit(model, frame.image, placement)))
                 if len(flying) > streams:
-                    _deliver(*flying.popleft(), summary, writer, on_result)
+                    _deliver(*flying.popleft(), smooth, summary, writer, on_result)
             while flying:
-                _deliver(*flying.popleft(), summary, writer, on_result)
+                _deliver(*flying.popleft(), smooth, summary, writer, on_result)
             if frame.error is not None:
                 raise frame.error
     finally:
@@ -210,12 +215,13 @@ def cropped(crop: Crop | None, frame: StreamFrame, *, stills: bool = False) -> S
 def _deliver(
     frame: StreamFrame,
     future: Future[Result],
+    smooth: Smoothing,
     summary: Summary,
     writer: _Writer,
     on_result: Callable[[Result], None] | None,
 ) -> None:
-    """Waits for the oldest frame's result, counts it and hands it on: the order of the source is kept."""
-    result = future.result()
+    """Waits for the oldest frame's result, smooths, counts and hands it on: the order of the source is kept."""
+    result = smooth.apply(frame, future.result())
     result.sequence, result.source_time = frame.sequence, frame.source_time
     result.received = frame.received
     summary.frames += 1

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgeseg import manifest as mf
+from edgeseg.reliability import calibration_error, curve
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -19,7 +20,6 @@ Histograms = NDArray[np.int64]
 REPORTED = (32, 64, 96, 128, 160, 192, 224)
 # "sensitive" gives up this much Dice at most: under the spread between two trainings.
 DICE_MARGIN = 0.005
-ECE_BINS = 15
 
 
 def histograms(net: FrameNet, frames: Frames, classes: int) -> Histograms:
@@ -36,33 +36,12 @@ def histograms(net: FrameNet, frames: Frames, classes: int) -> Histograms:
     return out
 
 
-def curve(histogram: Histograms) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Sensitivity, precision and Dice at every threshold 0 to 255 (value ≥ threshold), from one class's [2, 256]."""
-    false, true = (np.cumsum(row[::-1])[::-1].astype(np.float64) for row in histogram)
-    targets = max(1.0, float(histogram[1].sum()))
-    return true / targets, true / np.maximum(true + false, 1.0), 2 * true / np.maximum(true + false + targets, 1.0)
-
-
 def choose(histogram: Histograms, rule: str) -> int:
     """Threshold 1 to 255 by "max dice", or by "sensitive": the lowest whose Dice is within 0.005 of the best."""
     dice = curve(histogram)[2][1:]
     if rule == "sensitive":
         return int(np.flatnonzero(dice >= dice.max() - DICE_MARGIN)[0]) + 1
     return int(np.argmax(dice)) + 1
-
-
-def calibration_error(histogram: Histograms) -> float:
-    """Expected calibration error: mean distance of probability and frequency over 15 equal bins, weighted by pixels."""
-    bins = np.arange(256) * ECE_BINS // 256
-    total, hits = histogram.sum(0), histogram[1]
-    error = 0.0
-    for index in range(ECE_BINS):
-        here = bins == index
-        pixels = int(total[here].sum())
-        if pixels:
-            confidence = float((total[here] * np.arange(256)[here]).sum()) / 255 / pixels
-            error += pixels * abs(confidence - float(hits[here].sum()) / pixels)
-    return error / max(1, int(total.sum()))
 
 
 def operating_points(

@@ -10,7 +10,8 @@ import pytest
 from edgeseg import recipes
 from edgeseg.calibration.frames import KIND, Recipe
 from edgeseg.errors import InputError, UsageError
-from edgeseg.export import forms, request
+from edgeseg.export import forms, targets
+from edgeseg.export.request import request
 
 SETS = {"cvc": "cvc_clinicdb", "kvasir": "kvasir_seg", "skin": "isic2017", "lung": "lung_ct_uiip", "drive": "drive"}
 
@@ -41,12 +42,17 @@ def test_no_recipe_lists_a_test_frame(name: str, data_dir: Callable[[str], Path]
         assert not tested & set(source.sha256)
 
 
-@pytest.mark.parametrize("name", recipes.names(request.KIND))
+@pytest.mark.parametrize("name", recipes.names(targets.KIND))
 def test_target(name: str) -> None:
-    target = recipes.load(request.KIND, name, request.Target)
+    target = targets.load(name)
     assert target.name == name
-    assert set(target.graphs) <= set(forms.GRAPHS)
-    assert set(request.wanted(targets=[name]).graphs) == set(target.graphs)
+    for precision in target.precisions:
+        assert set(target.graphs(precision)) <= set(forms.GRAPHS)
+        asked = request(targets=[name], **({"quantize": 32} if precision == "fp32" else {precision: True}))
+        assert asked.wanted.graphs == target.graphs(precision)
+        assert {wish.target.name for wish in asked.engines} == ({name} if target.engine else set())
+    assert request(targets=[name]).wanted.graphs == target.graphs(target.precisions[0])
+    assert request(targets=[name], engine=False).engines == ()
 
 
 def test_unknown_and_broken(tmp_path: Path) -> None:
@@ -59,9 +65,12 @@ def test_unknown_and_broken(tmp_path: Path) -> None:
 
 
 def test_options_of_export() -> None:
-    assert request.wanted().graphs == ()
-    assert request.wanted(quantize=8) == request.wanted(int8=True)
-    assert request.wanted(quantize=16).graphs == ("fp16-trt-typed",)
-    assert request.wanted(int8=True, targets=["x86-openvino"]).graphs == ("int8-cpu", "int8-cpu-7bit")
-    with pytest.raises(UsageError, match="--quantize 4"):
-        request.wanted(quantize=4)
+    assert request().wanted.graphs == ()
+    assert request(quantize=8) == request(int8=True)
+    assert request(quantize=16).wanted.graphs == ("fp16-trt-typed",)
+    assert request(int8=True, targets=["x86-openvino"]).wanted.graphs == ("int8-cpu", "int8-cpu-7bit")
+    assert request(batch=8).variants == ("-b8",)
+    assert request(dynamic=True).variants == ("-dynamic",)
+    for wrong in ({"quantize": 4}, {"batch": 4, "dynamic": True}, {"fp16": True, "targets": ["x86-openvino"]}):
+        with pytest.raises(UsageError, match="--"):
+            request(**wrong)

@@ -108,7 +108,7 @@ def make_frames(number: int = 6) -> list[NDArray[np.uint8]]:
     return [cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (WIDTH, HEIGHT)) for _ in range(number)]
 
 
-def make_table(graph: bytes, frames: list[NDArray[np.uint8]], method: str = "minmax") -> Table:
+def table_of(graph: bytes, frames: list[NDArray[np.uint8]], method: str = "minmax") -> Table:
     """The table of a graph on frames."""
     rows = collect.tensors(collect.collect(graph, [(str(i), f) for i, f in enumerate(frames)]), method)
     head = mf.Calibration.model_validate(
@@ -120,15 +120,20 @@ def make_table(graph: bytes, frames: list[NDArray[np.uint8]], method: str = "min
 
 
 @pytest.fixture(scope="session")
+def make_table() -> Callable[..., Table]:
+    return table_of
+
+
+@pytest.fixture(scope="session")
 def small() -> Small:
     graph, frames = make_graph(), make_frames()
-    return Small(graph, frames, make_table(graph, frames))
+    return Small(graph, frames, table_of(graph, frames))
 
 
 @pytest.fixture(scope="session")
 def make_small() -> Callable[..., Small]:
     def make(**options: object) -> Small:
         graph, frames = make_graph(**options), make_frames()
-        return Small(graph, frames, make_table(graph, frames))
+        return Small(graph, frames, table_of(graph, frames))
 
     return make

@@ -45,7 +45,7 @@ def test_onnxruntime_weight_bias_quantization(small: Any, tiny_run: Path) -> Non
 
 def table_of(small: Any) -> Callable[..., Table]:
     """The conftest's function (tests are no package)."""
-    return sys.modules[type(small).__module__].make_table
+    return sys.modules[type(small).__module__].table_of
 
 
 def random_npnet(run: Path) -> tuple[bytes, list[np.ndarray]]:

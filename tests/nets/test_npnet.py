@@ -55,9 +55,12 @@ def test_count_against_a_net_counted_by_hand() -> None:
     counted = cost(net, 8, 10)
     convolutions = 8 * 20 * 27 + 8 * 20 * 18 + 2 * 160
     assert counted.gmac * 1e9 == pytest.approx(convolutions)
-    assert counted.gmac_with_bn * 1e9 == pytest.approx(convolutions + 2 * 8 * 20)
-    up = cost(nn.Sequential(nn.ConvTranspose2d(3, 4, 2, 2)), 6, 6)
-    assert up.gmac * 1e9 == pytest.approx(36 * 3 * 4 * 4)
+    biases = 2 * 8 * 20
+    assert counted.gmac_with_bn * 1e9 == pytest.approx(convolutions + biases + 2 * 8 * 20)
+    up = cost(nn.Sequential(nn.ConvTranspose2d(3, 4, 2, 2, bias=False), nn.Upsample(scale_factor=2)), 6, 6)
+    assert up.gmac * 1e9 == up.gmac_with_bn * 1e9 == pytest.approx(36 * 3 * 4 * 4)
+    smooth = cost(nn.Sequential(nn.Conv2d(3, 2, 1, bias=False), nn.Upsample(scale_factor=2, mode="bilinear")), 6, 6)
+    assert (smooth.gmac_with_bn - smooth.gmac) * 1e9 == pytest.approx(11 * 2 * 144)
 
 
 def test_counting_changes_nothing() -> None:
@@ -117,8 +120,8 @@ def test_every_parameter_learns() -> None:
 def test_build() -> None:
     assert set(NETS) >= {"npnet"}
     assert build("npnet", 4).head.out_channels == 4
-    with pytest.raises(UsageError, match="no network named 'unet'; there are .*npnet"):
-        build("unet")
+    with pytest.raises(UsageError, match="no network named 'vnet'; there are .*npnet"):
+        build("vnet")
     with pytest.raises(UsageError, match="network npnet: .*'depth'"):
         build("npnet", 1, {"depth": 3})
     with pytest.raises(UsageError, match="network npnet: .*chanel.*channel, se, none"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -205,7 +206,39 @@ def test_pending_graph_needs_asking(library: Library, bundles: Path) -> None:
     assert session.info.gate_passed == 0
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_both_choose_the_same_int8_graph(
+    library: Library, bundles: Path, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """7-bit weights where products saturate; ``ALL`` limits nothing, but both take the variable for a limit."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if told:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
+    with bundle.open_bundle(bundles / "polyp.edgeseg").load("openvino", "int8", threads=1) as model:
+        chosen = model.engine.engine
+    assert library.open(bundles / "polyp.edgeseg", backend=2, precision=4).info.engine.decode() == chosen
+    assert told is False or platform.machine() != "x86_64" or chosen == "int8-cpu-7bit"
+
+
 def rewrite(path: Path, data: bytes) -> None:
     """Replaces a bundle's manifest and its hash."""
     (path / "manifest.json").write_bytes(data)
     (path / "manifest.sha256").write_text(f"{hashlib.sha256(data).hexdigest()}  manifest.json\n")
+
+
+def test_smoothing_agrees_over_a_sequence(library: Library, bundles: Path) -> None:
+    """The manifest's smoothing, level by level, with a gap in between."""
+    from edgeseg.stream.frame import StreamFrame
+    from edgeseg.stream.smoothing import Smoothing
+
+    path = bundles / "smooth.edgeseg"
+    session = library.open(path, backend=2, precision=1, threads=1)
+    with python_model(path) as model:
+        smooth = Smoothing(model.spec.output.smoothing)
+        assert smooth.weight == 0.5
+        for sequence in (1, 2, 3, 4, 6, 7):
+            frame = picture(101, 200, seed=sequence)
+            wanted = smooth.apply(StreamFrame(frame, sequence, 0.0, 0.0, 0.0, 0.0), model(frame))
+            out = session.run(frame, sequence=sequence)
+            np.testing.assert_array_equal(out.probability, wanted.probability, err_msg=str(sequence))
+            np.testing.assert_array_equal(out.mask, wanted.mask)

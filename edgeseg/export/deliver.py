@@ -1,0 +1,111 @@
+"""`edgeseg export` as a whole: a run or bundle → a bundle with its graphs and engines, or nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg import atomic, console
+from edgeseg import manifest as mf
+from edgeseg.bundle import SUFFIX, ZOO, Source, open_model, require_manifest
+from edgeseg.export import engines
+from edgeseg.export.extend import Extended, extend
+from edgeseg.export.request import Request
+
+if TYPE_CHECKING:
+    from edgeseg.export import check, parity
+
+Step = Callable[[str], None]
+
+
+@dataclass
+class Delivered:
+    """Where the bundle is, and what was found on the way; ``measured``: its figures are of this export."""
+
+    path: Path
+    manifest: mf.Manifest
+    agreements: Sequence[check.Agreement] = ()
+    same: list[parity.Agreement] = field(default_factory=list)
+    float_layers: Sequence[str] = ()
+    plans: Sequence[engines.Plan] = ()
+    notes: Sequence[str] = ()
+    measured: bool = False
+
+
+def deliver(
+    source: Source,
+    request: Request,
+    data: list[Path],
+    split: str | None,
+    out: Path | None,
+    *,
+    opset: int = 17,
+    imgsz: tuple[int, int] | None = None,
+    device: int = 0,
+    step: Step = lambda _: None,
+) -> Delivered:
+    """Exports. A bundle without labelled frames keeps what it holds and gets what it lacks.
+
+    Raises:
+        EdgesegError: see :func:`edgeseg.export.run.export_run` and :func:`edgeseg.export.extend.extend`.
+    """
+    head = require_manifest(source)
+    target = out or _place(source, head)
+    engines.check(request.engines, str(target), device)
+    atomic.check_writable(target)
+    more = bool(request.engines or request.variants)
+    adds = bool(request.wanted.graphs or more)
+    if source.kind == "bundle" and not data and request.keeps and imgsz is None and adds:
+        if target.resolve() != source.path.resolve() and target.exists():
+            from edgeseg.export.run import check_place
+
+            check_place(target)
+        done = _of(target, extend(source, request, target, device=device, step=step))
+    else:
+        console.require("train", "torch", "onnx", "onnxscript")
+        done = _exported(source, request, data, split, target, opset, imgsz, device, step, more=more)
+    if request.triton is not None:
+        from edgeseg.export import triton
+
+        step("writing the Triton model repository")
+        triton.write(open_model(str(done.path)), request.triton)
+    return done
+
+
+def _exported(
+    source: Source, request: Request, data: list[Path], split: str | None, target: Path, opset: int,
+    imgsz: tuple[int, int] | None, device: int, step: Step, *, more: bool,
+) -> Delivered:  # fmt: skip
+    """A whole export; graphs' variants and engines are added beside its place before it takes it."""
+    from edgeseg.export.run import check_place, export_run
+
+    def run(place: Path) -> Delivered:
+        one = export_run(source, data, split, place, opset=opset, wanted=request.wanted, imgsz=imgsz, step=step)
+        return Delivered(place, one.manifest, one.agreements, one.made.agreements, one.made.float_layers, measured=True)
+
+    check_place(target)
+    if not more:
+        return run(target)
+    with tempfile.TemporaryDirectory(prefix=".edgeseg-export-", dir=target.absolute().parent) as beside:
+        first = run(Path(beside) / target.name)
+        second = extend(open_model(str(first.path)), request, target, device=device, step=step)
+    done = _of(target, second)
+    done.measured = True
+    done.agreements, done.float_layers = first.agreements, first.float_layers
+    done.same = [*first.same, *done.same]
+    return done
+
+
+def _of(target: Path, one: Extended) -> Delivered:
+    return Delivered(target, one.manifest, (), one.agreements, (), one.plans, one.notes)
+
+
+def _place(source: Source, head: mf.Manifest) -> Path:
+    if source.kind == "run":
+        return source.path / f"{head.name}{SUFFIX}"
+    if source.path.parent == ZOO:  # shipped files are not written to
+        return Path.cwd() / f"{head.name}{SUFFIX}"
+    return source.path

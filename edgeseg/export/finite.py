@@ -1,0 +1,65 @@
+"""Does a graph stay finite on frames that no training set holds? Every tensor is looked at, not only the output.
+
+An overflow inside can be swallowed on the way (ReLU of NaN is 0 in some runtimes) and show on a device only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from edgeseg.errors import BackendError
+
+Image = NDArray[np.uint8]
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+
+
+def extreme_frames(height: int, width: int) -> dict[str, Image]:
+    """Black, white, noise and a checkerboard of single pixels, uint8 [height, width, 3]."""
+    board = ((np.indices((height, width)).sum(0) % 2) * 255).astype(np.uint8)
+    return {
+        "black": np.zeros((height, width, 3), np.uint8),
+        "white": np.full((height, width, 3), 255, np.uint8),
+        "noise": np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8),
+        "checkerboard": np.repeat(board[..., None], 3, axis=2),
+    }
+
+
+def first_overflow(graph: bytes, shape: Sequence[int]) -> str | None:
+    """The first tensor, in graph order, that is not finite on an extreme frame; None if all are.
+
+    Args:
+        graph: a frame graph of any form.
+        shape: of its input, batch 0 for any.
+
+    Raises:
+        BackendError: ONNX Runtime refuses the graph.
+    """
+    import onnxruntime as ort
+
+    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
+    kept = [one.name for one in model.graph.output]
+    floats = [
+        one for one in model.graph.value_info if one.type.tensor_type.elem_type in _FLOATS and one.name not in kept
+    ]
+    model.graph.output.extend(floats)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no base but Exception
+        raise BackendError(f"onnxruntime refuses the graph: {str(error).splitlines()[0][:200]}") from error
+    names = [one.name for one in floats]
+    order = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
+    batch = shape[0] or 1
+    for kind, frame in extreme_frames(shape[1], shape[2]).items():
+        values = session.run(names, {model.graph.input[0].name: np.repeat(frame[None], batch, axis=0)})
+        bad = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value).all()]
+        if bad:
+            return f"{min(bad, key=lambda name: order.get(name, 0))} on a {kind} frame"
+    return None

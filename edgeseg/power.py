@@ -1,0 +1,50 @@
+"""Power of the first NVIDIA card while something runs, where its management library (nvidia-ml-py) is installed."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+_EVERY_S = 0.05
+
+
+class Power:
+    """Mean watts between entering and leaving; ``watts`` stays None where nothing can be asked."""
+
+    def __init__(self, device: int = 0) -> None:
+        self.watts: float | None = None
+        self._device = device
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._said: list[float] = []
+
+    def __enter__(self) -> Self:
+        try:
+            import pynvml
+        except ImportError:
+            return self
+        try:
+            pynvml.nvmlInit()
+            handle = pynvml.nvmlDeviceGetHandleByIndex(self._device)
+        except pynvml.NVMLError:
+            return self
+        self._thread = threading.Thread(target=self._ask, args=(pynvml, handle), daemon=True)
+        self._thread.start()
+        return self
+
+    def _ask(self, nvml: Any, handle: Any) -> None:
+        while not self._stop.wait(_EVERY_S):
+            try:
+                self._said.append(nvml.nvmlDeviceGetPowerUsage(handle) / 1e3)
+            except nvml.NVMLError:
+                return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._said:
+            self.watts = sum(self._said) / len(self._said)

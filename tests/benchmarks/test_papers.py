@@ -1,0 +1,66 @@
+"""`python -m benchmarks.papers`: rows, stored results, what is missing said so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+ROOT = Path(__file__).parents[2]
+WHOLE = {"command": "edgeseg val", "commit": "abc", "machine": "m", "date": "d", "recipe": "unet-cvc-paper"}
+
+
+def ran(*words: object) -> str:
+    call = [sys.executable, "-m", "benchmarks.papers", *map(str, words)]
+    return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    folder = tmp_path_factory.mktemp("results")
+    base = {"model": "x", "frames": "cvc_clinicdb test"}
+    for seed, dice in enumerate((0.8, 0.84, 0.88)):
+        value = base | {"per_image": {"dice": dice, "iou": 0.7}, "provenance": WHOLE | {"seed": seed}}
+        (folder / f"unet-{seed}.json").write_text(json.dumps(value))
+    (folder / "old.json").write_text(json.dumps(base | {"model": "npnet-cvc-paper", "per_image": {"dice": 0.9}}))
+    (folder / "elsewhere.json").write_text(
+        json.dumps(base | {"frames": "kvasir_seg test", "model": "npnet-cvc-paper", "per_image": {"dice": 0.1}})
+    )
+    (folder / "other.json").write_text('{"rows": []}')
+    return {row["name"]: row for row in json.loads(ran("--json", "-", "--results", folder))["rows"]}
+
+
+def test_spread_over_seeds(said: dict[str, dict]) -> None:
+    row = said["U-Net, CVC-ClinicDB"]
+    assert row["ours"]["dice"] == "0.8400 ± 0.0400 (n=3)"
+    assert (row["paper"]["parameters_m"], row["ours"]["parameters_m"]) == ("34.53", "34.53")
+    assert (row["paper"]["gmac"], row["ours"]["gmac"]) == ("110.46", "110.46")
+    assert row["status"] == "3 runs: unet-0.json, unet-1.json, unet-2.json"
+
+
+def test_a_file_that_lacks_its_origin_is_marked(said: dict[str, dict]) -> None:
+    row = said["NPNet, CVC-ClinicDB"]
+    assert row["ours"]["dice"] == "0.9000"  # and nothing of the other set
+    assert row["status"] == "1 run: old.json; incomplete: no command, commit, date, machine, seed"
+
+
+def test_what_cannot_be_run_or_is_not_there_is_said(said: dict[str, dict]) -> None:
+    assert said["DNL-Net, intracranial CTA"]["status"].startswith("cannot be run: private")
+    assert said["NPNet, lung CT"]["status"].startswith("cannot be run: private or missing data")
+    assert said["SegNet, CVC-ClinicDB"]["status"] == "no stored result"
+    assert "dice" not in said["SegNet, CVC-ClinicDB"]["ours"]
+    comparators = [name for name in said if name.startswith("comparator: ")]
+    assert len(comparators) == 12
+    assert all(said[name]["status"].startswith("open") for name in comparators)
+    assert len([name for name in said if name.startswith("ablation: ")]) == 6
+
+
+def test_tables_for_people_name_what_our_sources_lack() -> None:
+    text = ran("--markdown")
+    assert "| 1 | FCN8s, CVC-ClinicDB | 14.72 → 14.72 | 33.89 → 33.89 | not in our sources → – |" in text
+    assert "0.7766 → 0.8139" in text
+    assert "DeepLabV3+" in text

@@ -1,0 +1,145 @@
+"""The networks of NPNet's Table 1: the paper's two figures each, training, and the frame graph in two runtimes."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+import torch
+from torch.nn import functional as F
+
+from edgeseg import manifest as mf
+from edgeseg.export import frame_graph
+from edgeseg.nets import NETS, build
+from edgeseg.nets.baselines.pspnet import pool
+from edgeseg.nets.baselines.segnet import unpool
+from edgeseg.nets.count import cost
+from edgeseg.nets.frame import FrameNet
+from edgeseg.train import recipe as recipes
+from edgeseg.train.run import make_net
+
+# Name, parameters in millions and GMAC at 384×288: NPNet's Table 1 as printed.
+TABLE = [
+    ("fcn8s", "14.72", "33.89"),
+    ("segnet", "29.44", "67.67"),
+    ("pspnet", "17.5", "133.23"),
+    ("unet", "34.53", "110.46"),
+    ("attention-unet", "34.87", "112.27"),
+    ("unetplusplus", "36.63", "233.88"),
+]
+NAMES = [name for name, _, _ in TABLE]
+
+
+def printed(value: float, like: str) -> str:
+    return f"{value:.{len(like.partition('.')[2])}f}"
+
+
+@pytest.mark.parametrize(("name", "parameters", "gmac"), TABLE)
+def test_figures_of_the_paper(name: str, parameters: str, gmac: str) -> None:
+    with torch.device("meta"):
+        counted = cost(build(name), 288, 384)
+    assert printed(counted.parameters / 1e6, parameters) == parameters
+    assert printed(counted.gmac_with_bn, gmac) == gmac
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_meta_device_counts_what_a_real_pass_counts(name: str) -> None:
+    with torch.device("meta"):
+        shapes = build(name, options={"width": 8})
+    assert cost(build(name, options={"width": 8}), 64, 96) == cost(shapes, 64, 96)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_learns(name: str) -> None:
+    """Every parameter gets a gradient, and a few steps lower the loss."""
+    torch.manual_seed(0)
+    net = build(name, 2, {"width": 8})
+    x, truth = torch.randn(2, 3, 64, 96), torch.zeros(2, 2, 64, 96)
+    truth[:, 0, 16:40, 24:60] = 1
+    truth[:, 1, 40:60, 60:90] = 1
+    x += 3 * truth[:, :1]
+    optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        logits = net(x)
+        assert logits.shape == truth.shape
+        loss = F.binary_cross_entropy_with_logits(logits, truth)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert not [key for key, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frame_graph_in_two_runtimes(name: str, tmp_path: Path) -> None:
+    """Exported as bundles are, uint8 in and out; within a grey level of PyTorch."""
+    torch.manual_seed(0)
+    inner = build(name, options={"width": 8})
+    for module in inner.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None
+    inner.train()(torch.randn(2, 3, 64, 96))  # statistics as of noise, so that the output is not flat
+    net = FrameNet(inner.eval(), [0.5] * 3, [0.25] * 3)
+    manifest = mf.Manifest.model_validate_json((Path(__file__).parents[1] / "data/contract_manifest.json").read_text())
+    small = {"height": 64, "width": 96}
+    manifest = manifest.model_copy(
+        update={
+            "frame": manifest.frame.model_copy(update=small),
+            "output": manifest.output.model_copy(update=small),
+            "task": manifest.task.model_copy(update={"network": name}),
+        }
+    )
+    graph = frame_graph.export(net, manifest)
+    assert {one.version for one in onnx.load_from_string(graph).opset_import if one.domain == ""} == {17}
+    frame = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(frame)).numpy()
+    assert expected.std() > 1
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    compiled = openvino.Core().compile_model(
+        openvino.Core().read_model(graph), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    for said in (session.run(None, {"frame": frame})[0], compiled({"frame": frame})[0]):
+        assert np.abs(said.astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_pooling_is_torchs_own() -> None:
+    x = torch.randn(2, 5, 18, 23)
+    for bins in (1, 2, 3, 6):
+        torch.testing.assert_close(pool(x, bins), F.adaptive_avg_pool2d(x, bins))
+
+
+def test_unpooling_is_that_by_index_where_maxima_are_single() -> None:
+    x = torch.randn(2, 5, 8, 12)
+    small, index = F.max_pool2d(x, 2, return_indices=True)
+    place = x == F.interpolate(small, scale_factor=2.0)
+    value = torch.randn_like(small)
+    assert torch.equal(unpool(value, place), F.max_unpool2d(value, index, 2))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_line_is_enough(name: str, tmp_path: Path) -> None:
+    text = (recipes.FOLDER / "npnet-cvc-paper.toml").read_text()
+    file = tmp_path / "mine.toml"
+    file.write_text(text.replace('name = "npnet"\n', f'name = "{name}"\noptions = {{ width = 4 }}\n'))
+    net = make_net(recipes.load(str(file))[0])
+    assert type(net.net) is NETS[name]
+
+
+def test_a_network_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide's example: a module with these two arguments, and a line in NETS."""
+    guide = (Path(__file__).parents[2] / "docs/networks.md").read_text()
+    code = guide.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, object] = {}
+    exec(code, names)
+    monkeypatch.setitem(NETS, "mynet", names["MyNet"])  # type: ignore[arg-type]
+    net = build("mynet", 2, {"width": 4})
+    assert net(torch.zeros(1, 3, 64, 96)).shape == (1, 2, 64, 96)
+    assert copy.deepcopy(net).stride == 2
