@@ -79,7 +79,7 @@ export class Tile {
     const age = said.age + silent;
     let [state, reason] = [said.state, said.reason];
     const worse = (than, because) => { if (ORDER.indexOf(than) > ORDER.indexOf(state)) [state, reason] = [than, reason || because]; };
-    const late = Math.max(age, silent), why = silent > HEARTBEAT_MS ? "no connection to edgeseg" : "the picture comes late";
+    const late = Math.max(age, silent), why = silent > HEARTBEAT_MS ? "no connection to edgeseg" : "no new picture";
     if (late > STALE_MS) worse(late > LOST_MS ? "LOST" : "STALE", why);
     this.setState(state, reason, this.frame ? age : null);
   }
