@@ -52,6 +52,7 @@ class DeviceConfig(BaseModel):
     device: Annotated[int, Field(ge=0)] | None = None
     threads: Annotated[int, Field(ge=0)] | None = None
     json_: Text | None = Field(default=None, alias="json")
+    rebuild: bool | None = None
     quiet: bool | None = None
 
 

@@ -120,7 +120,9 @@ def page(browser: Page) -> Iterator[Page]:
     browser.complaints.clear()
     yield browser
     browser.call("Page.navigate", url="about:blank")
-    assert [text for text in browser.complaints if "WebSocket" not in text and "Canvas2D" not in text] == []
+    # A stopped server is part of some tests; Canvas2D is this file reading the mask back.
+    known = ("WebSocket", "ERR_CONNECTION_REFUSED", "Canvas2D")
+    assert [text for text in browser.complaints if not any(word in text for word in known)] == []
 
 
 def wait(check: Callable[[], Any], seconds: float = 10) -> Any:

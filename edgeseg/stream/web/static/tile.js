@@ -3,7 +3,7 @@
 import { paint } from "./mask.js";
 
 const ORDER = ["LIVE", "FROZEN", "NO_SIGNAL", "INVALID", "STALE", "LOST"];
-const STALE_MS = 500, LOST_MS = 3000, POINTS = 120;
+const HEARTBEAT_MS = 300, STALE_MS = 500, LOST_MS = 3000, POINTS = 120;
 const ACK = new Uint8Array(0);
 
 export class Tile {
@@ -78,9 +78,9 @@ export class Tile {
     if (!said) return this.setState("LOST", "connecting", null);
     const age = said.age + silent;
     let [state, reason] = [said.state, said.reason];
-    const worse = (than, why) => { if (ORDER.indexOf(than) > ORDER.indexOf(state)) [state, reason] = [than, reason || why]; };
-    if (silent > STALE_MS) worse(silent > LOST_MS ? "LOST" : "STALE", "no connection to edgeseg");
-    else if (age > STALE_MS) worse(age > LOST_MS ? "LOST" : "STALE", "the picture comes late");
+    const worse = (than, because) => { if (ORDER.indexOf(than) > ORDER.indexOf(state)) [state, reason] = [than, reason || because]; };
+    const late = Math.max(age, silent), why = silent > HEARTBEAT_MS ? "no connection to edgeseg" : "no new picture";
+    if (late > STALE_MS) worse(late > LOST_MS ? "LOST" : "STALE", why);
     this.setState(state, reason, this.frame ? age : null);
   }
 
