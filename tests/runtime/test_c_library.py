@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -206,18 +205,12 @@ def test_pending_graph_needs_asking(library: Library, bundles: Path) -> None:
     assert session.info.gate_passed == 0
 
 
-@pytest.mark.parametrize("told", [False, True])
-def test_both_choose_the_same_int8_graph(
-    library: Library, bundles: Path, monkeypatch: pytest.MonkeyPatch, told: bool
-) -> None:
-    """7-bit weights where products saturate; ``ALL`` limits nothing, but both take the variable for a limit."""
+def test_both_choose_the_same_int8_graph(library: Library, bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """7-bit weights where products saturate; Python also looks at a variable, which the library never reads."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    if told:
-        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "ALL")
     with bundle.open_bundle(bundles / "polyp.edgeseg").load("openvino", "int8", threads=1) as model:
         chosen = model.engine.engine
     assert library.open(bundles / "polyp.edgeseg", backend=2, precision=4).info.engine.decode() == chosen
-    assert told is False or platform.machine() != "x86_64" or chosen == "int8-cpu-7bit"
 
 
 def rewrite(path: Path, data: bytes) -> None:
