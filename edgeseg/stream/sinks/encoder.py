@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,6 +24,54 @@ _BT709 = 1
 _MILLISECONDS = Fraction(1, 1000)
 # Written through to the file this often, at least: what a kill may take.
 _FLUSH_S = 0.5
+
+
+class _Checked:
+    """The file that FFmpeg writes to, remembering the first error instead of raising it inside FFmpeg.
+
+    FFmpeg's own file forgets that its last buffer found the disk full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.error: OSError | None = None
+        self._file = path.open("wb")
+        self.name = str(path)
+
+    def write(self, data: bytes) -> int:
+        self._try(lambda: self._file.write(data))
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Writes what waits first, which may fail like any write."""
+        self._try(lambda: self._file.seek(offset, whence))
+        return self.tell()
+
+    def tell(self) -> int:
+        try:
+            return self._file.tell()
+        except OSError:
+            return 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self._try(self._file.flush)
+
+    def sync(self) -> None:
+        self.flush()
+        self._try(lambda: os.fsync(self._file.fileno()))
+
+    def _try(self, call: Callable[[], object]) -> None:
+        if self.error is None:
+            try:
+                call()
+            except OSError as error:
+                self.error = error
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # what a full disk did not take is said already
+            self._file.close()
 
 
 class Encoder:
@@ -56,7 +105,7 @@ class Encoder:
         self._rate = Fraction(framerate or 25.0).limit_denominator(1001)
         self.temporary = path.with_name(f"{path.stem}.part{suffix}" if live else f".{path.stem}.{os.getpid()}{suffix}")
         self.size: tuple[int, int] | None = None
-        self._last, self._flushed, self._failed = -1, 0.0, False
+        self._last, self._flushed = -1, 0.0
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if live and self.temporary.exists():
@@ -64,8 +113,7 @@ class Encoder:
                 self.temporary.replace(path.with_name(f"{path.stem}.{stamp}{suffix}"))
             flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "frag_duration": "400000"}
             kind = ("mp4", flags) if suffix == ".mp4" else ("matroska", {"cluster_time_limit": "400"})
-            # Written through a file of ours: FFmpeg's own forgets that its last buffer found the disk full.
-            self._file = self.temporary.open("wb")
+            self._file = _Checked(self.temporary)
             try:
                 options = kind[1] | ({"flush_packets": "1"} if live else {})
                 self._container = av.open(self._file, "w", format=kind[0], options=options)
@@ -115,11 +163,8 @@ class Encoder:
         now = time.monotonic()
         if self._live and now - self._flushed > _FLUSH_S:
             self._flushed = now
-            try:
-                self._file.flush()
-            except OSError as error:
-                self._failed = True
-                raise OutputError(self._sentence(error)) from error
+            self._file.flush()
+            self._check()
 
     def _sized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         width, height = self.size or (0, 0)
@@ -134,15 +179,13 @@ class Encoder:
         return canvas
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        try:
-            self._container.mux(self._stream.encode(frame))
-        except OSError as error:
-            self._failed = True
-            raise OutputError(self._sentence(error)) from error
+        self._container.mux(self._stream.encode(frame))
+        self._check()
 
-    def _sentence(self, error: OSError) -> str:
-        kept = f"; what was recorded until then is {self.temporary}" if self._live and self.size is not None else ""
-        return disk_sentence(self._path, error) + kept
+    def _check(self) -> None:
+        if self._file.error is not None:
+            kept = f"; what was recorded until then is {self.temporary}" if self._live and self.size is not None else ""
+            raise OutputError(disk_sentence(self._path, self._file.error) + kept) from self._file.error
 
     def close(self) -> None:
         """Finishes the file under its name.
@@ -152,24 +195,19 @@ class Encoder:
         """
         finished = False
         try:
-            if self._failed:  # said already
+            if self._file.error is not None:  # said already
                 return
             if self.size is not None:
                 self._mux(None)
-            try:
                 self._container.close()
-                if self.size is not None:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
+                self._file.sync()
+                self._check()
+                with disk_errors(self._path):
                     self.temporary.replace(self._path)
-                    finished = True
-            except OSError as error:
-                raise OutputError(self._sentence(error)) from error
+                finished = True
         finally:
-            with contextlib.suppress(OSError):  # what a full disk did not take is said already
-                self._container.close()
-            with contextlib.suppress(OSError):
-                self._file.close()
+            self._container.close()
+            self._file.close()
             # A live recording cannot be made again: what the disk took of it stays.
             if not finished and (not self._live or self.size is None):
                 self.temporary.unlink(missing_ok=True)

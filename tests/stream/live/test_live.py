@@ -356,7 +356,7 @@ def read(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("suffix", [".mp4", pytest.param(".mkv", marks=pytest.mark.slow)])
 def test_kill_9_leaves_a_recording_that_plays(camera, tmp_path: Path, suffix: str) -> None:
     out, events = tmp_path / f"out{suffix}", tmp_path / "e.jsonl"
     call = infer("--stream", camera().url, "--out", out, "--events", events, "--threshold", "0.02")
@@ -397,24 +397,24 @@ def test_full_disk_keeps_what_was_recorded(tmp_path: Path) -> None:
         (place / "out.mp4").write_bytes(b"old")
         events = tmp_path / "e.jsonl"
         words = infer("--stream", "phantom:colonoscopy?frames=12", "--out", place / "out.mp4", "--events", events)
-        done = subprocess.run([*words, "--duration", "8"], capture_output=True, text=True)
+        done = subprocess.run([*words, "--duration", "5"], capture_output=True, text=True)
         assert done.returncode == 5, done.stderr
         assert "no space left while writing" in done.stderr.splitlines()[-1]
         assert (place / "out.mp4").read_bytes() == b"old"
         assert frames_of(place / "out.part.mp4") > 3
         assert rows(events)[-1]["type"] == "end"
-        assert rows(events)[-1]["sequence"] > 60
+        assert rows(events)[-1]["sequence"] > 30
     finally:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_no_password_in_anything(camera, network, tmp_path: Path) -> None:
+def test_no_password_in_anything(camera, network, tmp_path: Path, edgeseg_cli) -> None:
     """A whole run over a fault, with every output, and the faults at the start: grep them all."""
     cam = camera("--user", "nurse", "--password", "geheim")
     net = network(cam.port)
     url = f"rtsp://nurse:geheim@127.0.0.1:{net.port}/cam"
     out = tmp_path / "out"
-    call = infer("--stream", url, "--out", out, "--json", tmp_path / "s.json", "--duration", "6", "--verbose")
+    call = infer("--stream", url, "--out", out, "--json", tmp_path / "s.json", "--duration", "4", "--verbose")
     with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: '"LIVE"' in read(out / "events.jsonl"), process)
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(process.pid)]
@@ -432,9 +432,9 @@ def test_no_password_in_anything(camera, network, tmp_path: Path) -> None:
         "srt://127.0.0.1:9?passphrase=geheimgeheim",
         f"rtsp://nurse:geheim@127.0.0.1:{cam.port}/none",
     ):
-        done = subprocess.run([*infer("--stream", bad, "--no-retry", "--verbose")], capture_output=True, text=True)
-        assert done.returncode in (2, 3, 4), (bad, done.stderr)
-        texts += [done.stdout, done.stderr]
+        done = edgeseg_cli(*infer("--stream", bad, "--no-retry", "--verbose")[3:])
+        assert done.code in (2, 3, 4), (bad, done.err)
+        texts += [done.out, done.err]
     texts += [file.read_bytes().decode("latin1") for file in tmp_path.rglob("*") if file.is_file()]
     assert not any("geheim" in text for text in texts), [text for text in texts if "geheim" in text]
     assert any("***" in text for text in texts)
