@@ -14,7 +14,9 @@ from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.status import Status
 
-TINT = 0.25
+TINT, STRONG_TINT = 0.25, 0.7
+# Mean width in pixels at 480p below which a structure is thin.
+THIN = 8
 # BGR of the states that are not LIVE.
 COLOURS = {
     "FROZEN": (160, 90, 0),
@@ -82,12 +84,18 @@ def _paint(image: NDArray[np.uint8], mask: NDArray[np.uint8], colour: tuple[int,
     left, top, width, height = cv2.boundingRect(mask)
     part = image[top : top + height, left : left + width]
     inside = mask[top : top + height, left : left + width]
-    tinted = cv2.addWeighted(part, 1 - TINT, np.full_like(part, colour), TINT, 0)
-    cv2.copyTo(tinted, inside, part)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    # Twice the area over the border's length is the mean width. Of thin structures, such as vessels, a drawn border
+    # would hide what it surrounds: they get a strong tint alone.
+    border = sum(cv2.arcLength(one, closed=True) for one in contours)
+    thin = 2 * cv2.countNonZero(inside) < THIN * unit * border
+    tint = STRONG_TINT if thin else TINT
+    tinted = cv2.addWeighted(part, 1 - tint, np.full_like(part, colour), tint, 0)
+    cv2.copyTo(tinted, inside, part)
+    if thin:
+        return
     thickness = max(1, round(1.5 * unit))
-    if width * height > 4000 * unit * unit:  # thin structures, such as vessels, get the bright line alone
-        cv2.drawContours(image, contours, -1, (0, 0, 0), thickness + 2, cv2.LINE_AA)
+    cv2.drawContours(image, contours, -1, (0, 0, 0), thickness + 2, cv2.LINE_AA)
     cv2.drawContours(image, contours, -1, colour, thickness, cv2.LINE_AA)
 
 
