@@ -184,6 +184,31 @@ def test_full_memory_is_said_before_it_kills(monkeypatch: pytest.MonkeyPatch) ->
     slot.close()
 
 
+# Events.
+
+
+def test_events_turn_over_and_append(tmp_path) -> None:
+    import json
+
+    from edgeseg.stream.sinks.events import EventsFile
+    from edgeseg.stream.status import Status
+
+    file = tmp_path / "e.jsonl"
+    file.write_text('{"type": "mask"')  # of a run that was killed
+    events = EventsFile(file, "cam", live=True, rotate=2000)
+    for number in range(40):
+        events.status(Status("cam", "LIVE" if number % 2 else "STALE", "", number, 1.0, 1e9))
+        last = (tmp_path / "e.jsonl").read_text() or (tmp_path / "e.jsonl.1").read_text()
+        assert json.loads(last.splitlines()[-1])["sequence"] == number  # there as soon as it is known
+    events.close()
+    parts = sorted(tmp_path.glob("e.jsonl.*"), key=lambda one: -int(one.suffix[1:]))
+    rows = [line for part in [*parts, file] for line in part.read_text().splitlines()]
+    assert rows[0] == '{"type": "mask"'
+    assert [json.loads(row)["sequence"] for row in rows[1:-1]] == list(range(40))
+    assert json.loads(rows[-1])["type"] == "end"
+    assert all(part.stat().st_size < 2500 for part in parts)
+
+
 # Passwords.
 
 
