@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-# What the counting tool of the papers (thop 0.0.31) takes for an output element of ``nn.Upsample``.
+# Of an output element of ``nn.Upsample``: the rate at which the papers' figures come out (not looked up in their tool).
 BILINEAR = 11
 
 
