@@ -32,9 +32,10 @@ class PSPNet(nn.Module):
     """Dilated ResNet18, pyramid pooling, three 3×3 convolutions.
 
     The paper names no backbone. A search over VGG16, ResNet18, 34 and 50, their strides and the usual heads for
-    17.5 M parameters with 133.23 GMAC gave this one as the closest of four: ResNet18 without its max pool, its first two stages at
-    half size and its last two at a quarter (dilations 2 and 4), and 512, 256 and 64 channels after the pyramid, with
-    biases. The public ResNet18 version (17.46 M) takes 49 GMAC at this size, so which one the authors ran is open.
+    17.5 M parameters with 133.23 GMAC gave this one as the closest of four: ResNet18 without its max pool, its first
+    two stages at half size and its last two at a quarter (dilations 2 and 4), and 512, 256 and 64 channels after the
+    pyramid, with biases. The public ResNet18 version (17.46 M) takes 49 GMAC at this size, so which one the authors
+    ran is open.
 
     Shapes: float [B, in_channels, H, W] with H and W multiples of 4 → float [B, out_channels, H, W].
     """
