@@ -122,7 +122,8 @@ def soak(options: argparse.Namespace) -> Figures:
             kind = minute % (len(numbers) + 4)
             if kind < len(numbers):
                 camera.do(numbers[kind][0])
-                over.wait(5)
+                if over.wait(5):
+                    return
                 camera.do(numbers[kind][1])
             elif kind == len(numbers):
                 camera.kill()
