@@ -91,13 +91,15 @@ def stop(options: argparse.Namespace, spread: Spread) -> Figures:
 
 
 def _usage() -> tuple[float, int, int]:
-    """MiB of this process and its children, threads, open files of this process."""
+    """MiB of this process and its capture processes (not the camera's), threads, open files of this process."""
     pages = 0
     children = [os.getpid()]
     for task in Path("/proc/self/task").iterdir():
         children += [int(one) for one in (task / "children").read_text().split()]
     for pid in set(children):
         try:
+            if pid != os.getpid() and b"edgeseg.stream" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+                continue
             pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         except OSError:
             continue
@@ -120,7 +122,8 @@ def soak(options: argparse.Namespace) -> Figures:
             kind = minute % (len(numbers) + 4)
             if kind < len(numbers):
                 camera.do(numbers[kind][0])
-                over.wait(5)
+                if over.wait(5):
+                    return
                 camera.do(numbers[kind][1])
             elif kind == len(numbers):
                 camera.kill()

@@ -45,6 +45,7 @@ class Counts:
     restarts: int = 0
     connections: int = 0
     notes: list[str] = field(default_factory=list)
+    why_restarted: str = ""
 
 
 class Capture:
@@ -286,6 +287,7 @@ class Capture:
     def _crashed(self, reason: str) -> None:
         now = time.monotonic()
         self.counts.restarts += 1
+        self.counts.why_restarted = reason
         with self._lock:
             self._signal.restart(reason)
         self._changed()

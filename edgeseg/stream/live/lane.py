@@ -46,6 +46,7 @@ class Lane:
         self.busy, self.served, self.violations = False, 0, 0
         self.sequence = -1
         self.failed: list[Relay] = []
+        self.restarts_told = 0
         self._placement: Placement | None = None
         self._said: tuple[str, str] | None = None
         self._recent: deque[tuple[float, dict[str, float]]] = deque(maxlen=256)

@@ -159,7 +159,7 @@ class LiveRun:
             told = now if always else told
             for lane in self._lanes:
                 self._told(lane.tell(always=always), always=always)
-                self._failed_sinks(lane)
+                self._failures(lane)
             while self._on_result is not None and self._results:
                 self._on_result(self._results.popleft())
             if now - logged >= LOG_S:
@@ -175,7 +175,11 @@ class LiveRun:
         if self._on_status is not None and (changed or always):
             self._on_status(status)
 
-    def _failed_sinks(self, lane: Lane) -> None:
+    def _failures(self, lane: Lane) -> None:
+        counts = lane.capture.counts
+        if counts.restarts != lane.restarts_told:
+            lane.restarts_told = counts.restarts
+            self._log(f"{lane.capture.name}: {counts.why_restarted}; replaced ({counts.restarts} so far)")
         for relay in lane.relays:
             if relay.error is None:
                 continue
