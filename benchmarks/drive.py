@@ -2,7 +2,8 @@
 
     python benchmarks/drive.py RUN --data /path/to/drive --out benchmarks/results
 
-RUN is a run, a bundle or a zoo name. The threshold is the model's own, chosen on its validation images. "AUC" is
+RUN is a run, a bundle or a zoo name. The threshold is the model's own, chosen on its validation images; with --rule it
+is the one of largest Dice or accuracy inside the validation images' fields of view instead. "AUC" is
 taken from float probability for a run and from uint8 for a bundle. The second table changes the test images as
 another camera would (size 0.5 and 1.7, gamma 0.7 and 1.4); the truth and the field of view stay at their own size.
 """
@@ -56,23 +57,43 @@ CHANGES: dict[str, Change] = {
 }
 
 
+Predict = Callable[[Image], NDArray[np.generic]]
+
+
+def probability_of(frame: Image, predict: Predict, spec: Spec, *, tile: bool) -> NDArray[np.generic]:
+    """Of a whole frame at its own size."""
+    if tile:
+        return np.asarray(tiled(frame, predict, spec.frame))
+    box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
+    placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
+    fitted = steps.network_input(frame, placement, spec.frame)
+    return np.asarray(fit.back(predict(fitted), placement, spec.output.upsample))
+
+
+def chosen(pairs: list[Pair], predict: Predict, spec: Spec, rule: str, *, tile: bool) -> int:
+    """The threshold 1 to 255 of largest Dice or accuracy, over all pixels inside the fields of view."""
+    counts = np.zeros((2, 256), np.int64)
+    for pair in pairs:
+        frame, truth = read_pair(pair)
+        probability = probability_of(frame, predict, spec, tile=tile).max(0)
+        levels = probability if probability.dtype == np.uint8 else np.floor(probability * 255 + 0.5).astype(np.uint8)
+        inside = read_mask(pair.fov, threshold=True) > 0 if pair.fov else np.ones(truth.shape, bool)
+        for value in (0, 1):
+            counts[value] += np.bincount(levels[inside & ((truth > 0) == bool(value))], minlength=256)
+    false, true = counts[:, ::-1].cumsum(1)[:, ::-1]
+    merit = 2 * true / (true + false + true[0]) if rule == "max dice" else true - false
+    return int(np.argmax(merit[1:])) + 1
+
+
 def measure(
-    pairs: list[Pair], predict: Callable[[Image], NDArray[np.generic]], spec: Spec, change: Change, *, tile: bool
+    pairs: list[Pair], predict: Predict, spec: Spec, thresholds: list[int], change: Change, *, tile: bool
 ) -> dict[str, dict[str, float]]:
     """Pooled figures "frame" and "fov", with the mean clDice of the images."""
-    thresholds = [one.threshold or 128 for one in spec.classes[1:]]
     tallies = {"frame": metrics.Tally(), "fov": metrics.Tally()}
     connected: dict[str, list[float]] = {"frame": [], "fov": []}
     for pair in pairs:
         frame, truth = read_pair(pair)
-        changed = change(frame)
-        if tile:
-            probability = tiled(changed, predict, spec.frame)
-        else:
-            box = fit.content_box(changed, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
-            placement = fit.place(changed.shape[0], changed.shape[1], spec.frame, box)
-            fitted = steps.network_input(changed, placement, spec.frame)
-            probability = fit.back(predict(fitted), placement, spec.output.upsample)
+        probability = probability_of(change(frame), predict, spec, tile=tile)
         if probability.shape[1:] != truth.shape:
             size = (truth.shape[1], truth.shape[0])
             probability = np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in probability])
@@ -93,29 +114,38 @@ def main() -> None:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--tile", action="store_true")
+    parser.add_argument("--rule", choices=["max dice", "max accuracy"], help="another threshold than the model's own")
     parser.add_argument("--only", choices=sorted(CHANGES), help="one line of the table")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     source = open_model(args.model)
     pairs = [pair for one in select([args.data], args.split, "test", source.manifest) for pair in one.pairs]
-    rows = {}
+    rows, rule = {}, args.rule or "the model's own"
     with open_predictor(source, args.backend, args.precision) as predictor:
         thresholds = [one.threshold or 128 for one in source.spec.classes[1:]]
-        print(f"{source.name}, {predictor.engine}; {len(pairs)} images of {args.split}; threshold {thresholds}/255")
+        if args.rule:
+            images = [pair for one in select([args.data], "val", "val", source.manifest) for pair in one.pairs]
+            thresholds = [chosen(images, predictor.predict, source.spec, args.rule, tile=args.tile)]
+        print(f"{source.name}, {predictor.engine}; {len(pairs)} images of {args.split}")
+        print(f"threshold {thresholds}/255, {rule}")
         keys = ("auc", "sensitivity", "specificity", "accuracy", "dice", "iou", "cldice")
         print(f"{'':12}{'area':6}" + "".join(f"{key:>13}" for key in keys))
         for name, change in CHANGES.items():
             if args.only in (None, name):
-                rows[name] = measure(pairs, predictor.predict, source.spec, change, tile=args.tile)
+                rows[name] = measure(pairs, predictor.predict, source.spec, thresholds, change, tile=args.tile)
                 for area, figures in rows[name].items():
                     print(f"{name:12}{area:6}" + "".join(f"{figures[key]:13.4f}" for key in keys), flush=True)
     if args.out:
         row = {"model": source.name, "engine": predictor.engine, "auc_from": predictor.auc_from, "tile": args.tile}
         training = source.manifest.training.weights_sha256 if source.manifest else ""
-        row |= {"weights_sha256": training, "split": args.split, "images": len(pairs), "thresholds": thresholds}
+        row |= {"weights_sha256": training, "split": args.split, "images": len(pairs)}
+        row |= {"thresholds": thresholds, "rule": rule}
         row["provenance"] = provenance(source.manifest)
         rounded = {n: {a: {k: round(v, 5) for k, v in f.items()} for a, f in r.items()} for n, r in rows.items()}
-        atomic_write(args.out / f"drive-{source.name}.json", json.dumps(row | {"pooled": rounded}, indent=1) + "\n")
+        ending = f"-{args.rule.replace(' ', '-')}" if args.rule else ""
+        atomic_write(
+            args.out / f"drive-{source.name}{ending}.json", json.dumps(row | {"pooled": rounded}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def read(file: Path) -> Result | None:
         if value["frames"].startswith("drive"):
             figures = dict(value["pooled"])
         return Result(file.name, recipe, value["frames"], said.get("seed"), figures, missing)
-    if isinstance(value, dict) and "as it is" in value.get("pooled", {}):
+    own = isinstance(value, dict) and value.get("rule", "the model's own") == "the model's own"
+    if own and "as it is" in value.get("pooled", {}):
         frames = f"drive {value['split']}"
         figures = value["pooled"]["as it is"]["frame"]
         return Result(file.name, said.get("recipe", value["model"]), frames, said.get("seed"), figures, missing)

@@ -95,15 +95,15 @@ class Source:
         from edgeseg.backends import choose
         from edgeseg.model import Model
 
-        load = partial(
-            self.load, backend, precision, device=device, threads=threads, streams=streams, threshold=threshold,
-            camera=camera, batch=batch, cuda_graph=cuda_graph,
-        )  # fmt: skip
         source = self
         if rebuild:
             from edgeseg.export.engines import rebuilt
 
             source = rebuilt(self, device=device)
+        load = partial(
+            source.load, backend, precision, device=device, threads=threads, streams=streams, threshold=threshold,
+            camera=camera, batch=batch, cuda_graph=cuda_graph,
+        )  # fmt: skip
         loaded = choose(
             source, backend, precision, device=device, threads=threads, streams=streams, camera=camera,
             batch=batch, cuda_graph=cuda_graph,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -32,6 +33,7 @@ from edgeseg.commands import (
     zoo,
 )  # fmt: skip
 from edgeseg.errors import EdgesegError
+from edgeseg.redact import redact
 from edgeseg.stream import journal
 
 app = typer.Typer(
@@ -127,16 +129,24 @@ def run(args: list[str] | None = None) -> int:
         if verbose:
             traceback.print_exception(error)
         return _stopped(str(error), error.exit_code)
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EIO):
+            return _bug(error, verbose=verbose)
+        return _stopped(f"standard output cannot be written ({error.strerror})", 5)
     except Exception as error:  # noqa: BLE001 - the border: whatever is left becomes one sentence
         usage = _usage_error(error)
         if usage is not None:
             return usage
-        if verbose:
-            traceback.print_exception(error)
-        return _stopped(f"internal error: {type(error).__name__}: {error}; run again with --verbose and report it", 1)
+        return _bug(error, verbose=verbose)
     if signal.SIGTERM in _received:
         return _stopped("stopped by SIGTERM", 128 + signal.SIGTERM)
     return _stopped("interrupted", code) if code == _INTERRUPTED else code
+
+
+def _bug(error: Exception, *, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exception(error)
+    return _stopped(f"internal error: {type(error).__name__}: {error}; run again with --verbose and report it", 1)
 
 
 def _usage_error(error: Exception) -> int | None:
@@ -149,7 +159,7 @@ def _usage_error(error: Exception) -> int | None:
 
 
 def _stopped(message: str, code: int) -> int:
-    journal.say(f"edgeseg: {message}", journal.ERROR)
+    journal.say(f"edgeseg: {redact(message)}", journal.ERROR)
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,11 @@ def _remember(out: Comparison, badness: float, frame: StreamFrame, one: Result, 
         heapq.heappush(out.worst, item)
     else:
         heapq.heapreplace(out.worst, item)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is called as :func:`write_worst` calls its own, which it replaces."""
+    return re.fullmatch(r"\d\d-frame-\d{6,}-dice-[\d.]+\.png", path.name) is not None and path.is_file()
 
 
 def write_worst(found: Comparison, folder: Path) -> list[Path]:

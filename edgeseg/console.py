@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.errors import BackendError
+from edgeseg.errors import BackendError, OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,9 +27,19 @@ def require(extra: str, *modules: str) -> None:
 
 
 def console(json_to: str | None = None, *, quiet: bool = False) -> Console:
-    """The console for tables, stderr where stdout carries JSON; brackets in file names are shown as they are."""
+    """The console for tables, stderr where stdout carries JSON; brackets in file names are shown as they are.
+
+    Raises:
+        OutputError: ``json_to`` cannot be written, which is better known before the work than after it.
+    """
     from rich.console import Console
 
+    if json_to not in (None, "-"):
+        from edgeseg.atomic import check_writable
+
+        check_writable(Path(str(json_to)))
+        if Path(str(json_to)).is_dir():
+            raise OutputError(f"--json {json_to} is a folder; give a file, or - for standard output")
     return Console(stderr=json_to == "-", quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 

@@ -194,9 +194,10 @@ class Model:
         from edgeseg.stream.places import Outputs
         from edgeseg.stream.sources.base import SourceOptions
 
-        check([source], Outputs())
-        live = LiveRun(self, self.again, Policy(frames, duration), on_result=on_result, on_status=on_status)
-        return live.run([source], SourceOptions())[0]
+        options, policy = SourceOptions(), Policy(frames, duration)
+        check([source], Outputs(), options, policy)
+        live = LiveRun(self, self.again, policy, on_result=on_result, on_status=on_status)
+        return live.run([source], options)[0]
 
     def again(self) -> Model:
         """The same model with an engine of its own, for when this one's failed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 import edgeseg  # noqa: F401 - before any test imports OpenCV, as in every command
 
 ROOT = Path(__file__).parents[1]
+# A shell's background jobs inherit that Ctrl-C is ignored, and so would every process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -201,6 +201,14 @@ def test_json_to_a_place_that_is_none(edgeseg_cli, tmp_path: Path) -> None:
     assert edgeseg_cli("nets", "--json", tmp_path).sentence(5)
 
 
+def test_json_is_refused_before_the_work(edgeseg_cli, tmp_path: Path) -> None:
+    done = edgeseg_cli("phantom", "fundus", "--frames", "2", "--out", tmp_path / "clip", "--json", tmp_path)
+    assert done.sentence(5)
+    assert not (tmp_path / "clip").exists()
+    done = edgeseg_cli("phantom", "fundus", "--frames", "2", "--out", tmp_path / "clip", "--json", "-")
+    assert (done.json["frames"], done.json["width"]) == (2, 640)
+
+
 def test_doctor(edgeseg_cli) -> None:
     done = edgeseg_cli("doctor", "--json", "-")
     assert done.code in (0, 6)

@@ -31,14 +31,18 @@ def command(
     from edgeseg import console
     from edgeseg.atomic import check_writable
     from edgeseg.bundle import open_model
-    from edgeseg.compare import compare, write_worst
-    from edgeseg.errors import GateError, OutputError
+    from edgeseg.compare import compare, is_ours, write_worst
+    from edgeseg.errors import GateError, InputError, OutputError
+    from edgeseg.redact import remember
     from edgeseg.stream.sources import open_source
 
     screen = console.console(json_to, quiet=quiet)
+    remember(stream)
     if out is not None:
-        if out.exists() and (not out.is_dir() or any(one.suffix != ".png" for one in out.iterdir())):
+        if out.exists() and (not out.is_dir() or not all(is_ours(one) for one in out.iterdir())):
             raise OutputError(f"{out} holds something else than pictures of a comparison; choose another --out")
+        if out.resolve() in {Path(stream).resolve(), Path(stream).resolve().parent}:
+            raise OutputError(f"{out} holds what --stream reads; choose another --out")
         check_writable(out)
     source = open_source(stream)
     try:
@@ -61,5 +65,7 @@ def command(
     for path in write_worst(found, out) if out is not None else ():
         screen.print(f"written: {path}")
     console.write_json(said, json_to)
+    if source.warning:
+        raise InputError(f"{source.warning}; what could be decoded was compared")
     if min_dice is not None and said["dice_mean"] < min_dice:
         raise GateError(f"mean Dice of A to B is {said['dice_mean']:.4f}, below --min-dice {min_dice:g}")

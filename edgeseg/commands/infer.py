@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from edgeseg.model import Model
     from edgeseg.stream.live.pipeline import Policy
-    from edgeseg.stream.places import Outputs
+    from edgeseg.stream.places import Outputs, Places
     from edgeseg.stream.sources.base import SourceOptions
+    from edgeseg.stream.summary import Summary
 
 
 def command(
@@ -77,6 +78,7 @@ def command(
     from edgeseg.bundle import open_model
     from edgeseg.errors import InputError, UsageError
     from edgeseg.machine import cpus
+    from edgeseg.redact import remember
     from edgeseg.stream.places import Outputs
     from edgeseg.stream.sources import expand, kind_of
     from edgeseg.stream.sources.base import SourceOptions
@@ -87,14 +89,20 @@ def command(
     source_options = SourceOptions(size, framerate, pixel_format)
     if max_violations is not None and max_latency_ms is None:
         raise UsageError("--max-violations counts masks later than --max-latency-ms; give that too")
+    for one in stream:
+        remember(one)
     streams = expand(stream)
-    outputs = Outputs(out, masks, events, record, show, codec, web)
+    for one in streams:
+        remember(one)
+    to = Path(json_to) if json_to not in (None, "-") else None
+    outputs = Outputs(out, masks, events, record, show, codec, web, to)
     source = open_model(model)
     load = partial(
         source.load, backend.value, precision.value, device=device, threads=threads, threshold=threshold,
         rebuild=rebuild, camera=(size[1], size[0]) if size else None,
     )  # fmt: skip
     if len(streams) > 1 or kind_of(streams[0]).live:
+        from edgeseg.stream.live.infer import check
         from edgeseg.stream.live.pipeline import Policy
 
         if tile:
@@ -103,7 +111,9 @@ def command(
             frames, duration, stream_buffer, max_latency_ms, max_violations,
             retry=not no_retry, crop=crop, smoothing=smoothing,
         )  # fmt: skip
-        _live(load, streams, outputs, source_options, policy, screen, json_to, threads, quiet=quiet)
+        lists = [one for one in stream if one not in streams]
+        places = check(streams, outputs, source_options, policy, lists)
+        _live(load, streams, places, outputs, source_options, policy, screen, json_to, threads, quiet=quiet)
         return
     only = streams[0]
     if is_series(Path(only)):
@@ -113,7 +123,7 @@ def command(
         return
     from edgeseg.stream.infer import infer, opened
 
-    recording = opened(only, outputs, source_options, tile=tile, smoothing=smoothing)
+    recording = opened(only, outputs, source_options, tile=tile, smoothing=smoothing, crop=crop)
     # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
     at_once = threads or cpus()
     try:
@@ -145,6 +155,7 @@ def command(
 def _live(
     load: Callable[..., Model],
     streams: list[str],
+    places: list[Places],
     outputs: Outputs,
     source_options: SourceOptions,
     policy: Policy,
@@ -157,21 +168,25 @@ def _live(
     """Streams that never end by themselves, until something else ends them."""
     from edgeseg import console
     from edgeseg.machine import cpus
-    from edgeseg.stream.live.infer import check, infer_live
+    from edgeseg.stream.live.infer import infer_live
     from edgeseg.stream.live.pipeline import log_line
 
-    check(streams, outputs)
     at_once = min(len(streams), threads or cpus())
     with load(streams=at_once) as loaded:
         screen.print(f"engine: {loaded.engine}")
         log = None if quiet else log_line
-        summaries, written = infer_live(loaded, streams, outputs, source_options, policy, threads=at_once, log=log)
-    for summary in summaries:
-        screen.print(summary.table())
+
+        def told(summaries: list[Summary]) -> None:
+            for summary in summaries:
+                screen.print(summary.table())
+            said = [summary.json() for summary in summaries]
+            console.write_json(said[0] if len(said) == 1 else {"streams": said}, json_to)
+
+        written = infer_live(
+            loaded, streams, places, outputs, source_options, policy, threads=at_once, log=log, told=told
+        )  # fmt: skip
     for path in written:
         screen.print(f"written: {path}")
-    said = [summary.json() for summary in summaries]
-    console.write_json(said[0] if len(said) == 1 else {"streams": said}, json_to)
 
 
 def _series(model: Model, folder: Path, out: Path | None, screen: Console) -> dict[str, object]:

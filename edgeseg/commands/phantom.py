@@ -33,12 +33,16 @@ def phantom(
     frames: Annotated[int, typer.Option("--frames", metavar="N", help="Length of the clip.")] = 96,
     framerate: Annotated[float, typer.Option("--framerate", metavar="F", help="Frames per second.")] = 25.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another seed is another scene.")] = 0,
+    json_to: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Render a synthetic clip with exact masks: a data set and a video for tests and demos."""
     size = options.parse_size(video_size, "--video-size")
+    from edgeseg import console
     from edgeseg.data.phantom.write import write_clip
 
+    screen = console.console(json_to, quiet=quiet)
     write_clip(kind.value, out, size, frames, framerate, seed, quiet=quiet)
-    if not quiet:
-        typer.echo(f"{out}: {frames} frames of {size[0]}x{size[1]}, seed {seed}")
+    screen.print(f"{out}: {frames} frames of {size[0]}x{size[1]}, seed {seed}")
+    said = {"out": str(out), "frames": frames, "width": size[0], "height": size[1], "framerate": framerate}
+    console.write_json(said | {"seed": seed}, json_to)

@@ -5,7 +5,8 @@ An overflow inside can be swallowed on the way (ReLU of NaN is 0 in some runtime
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -15,6 +16,8 @@ from onnx import TensorProto
 from edgeseg.errors import BackendError
 
 Image = NDArray[np.uint8]
+# A graph of 608x608 has gigabytes of tensors inside.
+AT_ONCE = 256 << 20
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 
 
@@ -43,23 +46,43 @@ def first_overflow(graph: bytes, shape: Sequence[int]) -> str | None:
 
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
     kept = [one.name for one in model.graph.output]
+    order = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
     floats = [
         one for one in model.graph.value_info if one.type.tensor_type.elem_type in _FLOATS and one.name not in kept
     ]
-    model.graph.output.extend(floats)
+    floats.sort(key=lambda one: order.get(one.name, 0))
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions share no base but Exception
-        raise BackendError(f"onnxruntime refuses the graph: {str(error).splitlines()[0][:200]}") from error
-    names = [one.name for one in floats]
-    order = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
     batch = shape[0] or 1
-    for kind, frame in extreme_frames(shape[1], shape[2]).items():
-        values = session.run(names, {model.graph.input[0].name: np.repeat(frame[None], batch, axis=0)})
-        bad = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value).all()]
-        if bad:
-            return f"{min(bad, key=lambda name: order.get(name, 0))} on a {kind} frame"
+    frames = extreme_frames(shape[1], shape[2])
+    for group in _groups(floats, batch):
+        del model.graph.output[len(kept) :]
+        model.graph.output.extend(group)
+        try:
+            session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base but Exception
+            raise BackendError(f"onnxruntime refuses the graph: {str(error).splitlines()[0][:200]}") from error
+        names = [one.name for one in group]
+        for kind, frame in frames.items():
+            values = session.run(names, {model.graph.input[0].name: np.repeat(frame[None], batch, axis=0)})
+            bad = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value).all()]
+            if bad:
+                return f"{bad[0]} on a {kind} frame"
     return None
+
+
+def _groups(tensors: Sequence[onnx.ValueInfoProto], batch: int) -> Iterator[list[onnx.ValueInfoProto]]:
+    """Tensors in order, as many at once as fit into the memory that looking at them may take."""
+    group: list[onnx.ValueInfoProto] = []
+    size = 0
+    for one in tensors:
+        sides = [dim.dim_value or batch for dim in one.type.tensor_type.shape.dim]
+        own = 4 * math.prod(sides)
+        if group and size + own > AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += own
+    if group:
+        yield group

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,6 +19,8 @@ from edgeseg.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edgeseg.stream.frame import StreamFrame
 
     Image = NDArray[np.uint8]
 
@@ -139,6 +141,16 @@ class Crop:
         if kind != self._said:  # growing by a few pixels is no news
             self._said = kind
             self._say(line)
+
+
+def cropped(crop: Crop | None, frame: StreamFrame, *, stills: bool = False) -> StreamFrame:
+    """The frame as everything after the source sees it; among ``stills`` each is another picture."""
+    if crop is None:
+        return frame
+    if stills:
+        crop.forget()
+    image = crop.apply(frame.image)
+    return frame if image is frame.image else replace(frame, image=image)
 
 
 def picture_area(image: Image) -> Image | None:

@@ -92,10 +92,23 @@ class Drift:
         self._given = self._taken = 0
         self._warning = False
 
-    def update(self, fitted: NDArray[np.uint8]) -> DriftReport | None:
-        """Takes a fitted frame uint8 [h, w, 3]; a report every 10 s at 25 frames a second, None between."""
+    @property
+    def due(self) -> bool:
+        """Whether the next frame is looked at; the others need not be fitted."""
+        return self._given % EVERY == 0
+
+    def update(self, fitted: NDArray[np.uint8] | None) -> DriftReport | None:
+        """Counts a frame and, if it is ``due``, takes it.
+
+        Args:
+            fitted: uint8 [h, w, 3]; may be None where the frame is not due.
+
+        Returns:
+            A report every 10 s at 25 frames a second, None between.
+        """
+        due = self.due
         self._given += 1
-        if (self._given - 1) % EVERY:
+        if not due or fitted is None:
             return None
         mean, std = cv2.meanStdDev(fitted)
         self._rows[self._taken % WINDOW] = np.concatenate([histogram(fitted), mean.ravel(), std.ravel()])

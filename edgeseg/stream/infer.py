@@ -14,9 +14,9 @@ from edgeseg.stream import journal
 from edgeseg.stream.crop import Crop
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.pipeline import run
-from edgeseg.stream.places import Outputs, Places, check_apart, check_places
+from edgeseg.stream.places import Outputs, Places, check_apart, check_places, locked
 from edgeseg.stream.service import Progress
-from edgeseg.stream.sinks.events import EventsFile
+from edgeseg.stream.sinks.events import EventsFile, EventsLog
 from edgeseg.stream.sinks.masks import MaskFolder
 from edgeseg.stream.sinks.video import StillSink, VideoSink
 from edgeseg.stream.sources import open_source
@@ -32,19 +32,27 @@ __all__ = ["Outputs", "Places", "check_apart", "infer", "opened"]
 
 
 def opened(
-    stream: str, outputs: Outputs, options: SourceOptions, *, tile: bool = False, smoothing: float | None = None
+    stream: str,
+    outputs: Outputs,
+    options: SourceOptions,
+    *,
+    tile: bool = False,
+    smoothing: float | None = None,
+    crop: str = "off",
 ) -> FrameSource:
     """The source, after everything was checked that can be without the model.
 
     Raises:
         EdgesegError: source or output, each with its sentence.
     """
+    Crop.parse(crop)
     check_places(outputs)
     if outputs.record is not None:
         raise UsageError(f"--record keeps the frames of a camera; {stream} is a recording already")
     source = open_source(stream, options)
     try:
-        check_apart(stream, source, Places.of(outputs, stills=source.stills))
+        more = [outputs.json] if outputs.json is not None else []
+        check_apart(stream, source, Places.of(outputs, stills=source.stills), more)
         _check_kind(stream, source, tile=tile, smoothing=smoothing)
     except BaseException:
         source.close()
@@ -81,7 +89,7 @@ def infer(
     model.tile = tile
     with contextlib.ExitStack() as locks:
         try:
-            for path in sorted({path.absolute() for path in outputs.paths()}):
+            for path in locked(outputs, [places]):
                 locks.enter_context(writer_lock(path))
             sinks = make_sinks(model, source, places, outputs)
             viewer = locks.enter_context(open_viewer(outputs.web)) if outputs.web else None
@@ -109,9 +117,8 @@ def open_viewer(place: str) -> Viewer:
     """The page of ``--web``, in a thread of its own; says where it is.
 
     Raises:
-        EdgesegError: the extra is missing, the address is none, the port is taken.
+        EdgesegError: no such host, or the port is taken; the rest was said by :func:`check_places`.
     """
-    console.require("web", "starlette", "uvicorn", "websockets", "prometheus_client")
     from edgeseg.stream.web.server import Viewer
 
     viewer = Viewer(place)
@@ -139,9 +146,9 @@ def make_sinks(model: Model, source: FrameSource, places: Places, outputs: Outpu
         if places.stills is not None:
             sinks.append(StillSink(places.stills, overlay))
         if places.masks is not None:
-            sinks.append(MaskFolder(places.masks, len(model.class_names)))
+            sinks.append(MaskFolder(places.masks, len(model.class_names), numbered=not source.stills))
         if places.events is not None:
-            sinks.append(EventsFile(places.events, source.name))
+            sinks.append(EventsFile(EventsLog(places.events), source.name))
     except BaseException:
         for sink in sinks:
             sink.close()

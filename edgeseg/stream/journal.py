@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -20,10 +21,12 @@ def in_journal() -> bool:
 
 
 def say(text: str, priority: int = INFO) -> None:
-    """One line to standard error."""
+    """One line to standard error; never raises."""
     line = " ".join(text.split())
-    sys.stderr.write(f"<{priority}>{line}\n" if in_journal() else f"{line}\n")
-    sys.stderr.flush()
+    # A log that is full or gone must not end what it tells of; sys.stderr is None where it was closed from the start.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"<{priority}>{line}\n" if in_journal() else f"{line}\n")
+        sys.stderr.flush()
 
 
 class Formatter(logging.Formatter):

@@ -12,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from edgeseg.fit import Placement
-from edgeseg.stream.crop import Crop
+from edgeseg.stream.crop import Crop, cropped
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.smoothing import Smoothing
@@ -186,7 +186,7 @@ def run(
             _Decoder(opened, frames) as decoder,
         ):
             while not isinstance(frame := decoder.queue.get(), _End):
-                frame = cropped(crop, frame)
+                frame = cropped(crop, frame, stills=opened.stills)
                 # On video the content is found once and held until the size changes, so that masks do not jump.
                 if placement is None or opened.stills or placement.frame != frame.image.shape[:2]:
                     placement = model.place(frame.image)
@@ -203,16 +203,6 @@ def run(
         summary.end()
     summary.warning = opened.warning
     return summary
-
-
-def cropped(crop: Crop | None, frame: StreamFrame, *, stills: bool = False) -> StreamFrame:
-    """The frame as everything after the source sees it."""
-    if crop is None:
-        return frame
-    if stills:
-        crop.forget()
-    image = crop.apply(frame.image)
-    return frame if image is frame.image else replace(frame, image=image)
 
 
 def _deliver(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg import console
 from edgeseg.atomic import check_writable
 from edgeseg.commands.options import Codec
 from edgeseg.errors import OutputError, UsageError
-from edgeseg.stream.sinks.encoder import SUFFIXES
+from edgeseg.stream.sinks.encoder import SUFFIXES, growing_name
 from edgeseg.stream.sources.stills import find
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class Outputs:
     """What is written.
 
     ``out`` is a video file or a folder for everything, ``masks`` a folder, ``events`` a file, ``record`` (live
-    streams) a file, or a folder for several streams.
+    streams) a file, or a folder for several streams. ``json`` is written by the command itself.
     """
 
     out: Path | None = None
@@ -34,6 +36,7 @@ class Outputs:
     show: bool = False
     codec: Codec = Codec.h264
     web: str | None = None
+    json: Path | None = None
 
     def paths(self) -> list[Path]:
         """Those that were given."""
@@ -101,9 +104,15 @@ def check_places(outputs: Outputs) -> None:
     """Says before any work what cannot be written.
 
     Raises:
-        UsageError: a video of a kind that is not written.
+        UsageError: a video of a kind that is not written, or a viewer's address that is none.
+        BackendError: the viewer's extra is not installed.
         OutputError: a file stands where a folder should be, the other way round, or the disk refuses.
     """
+    if outputs.web is not None:
+        console.require("web", "starlette", "uvicorn", "websockets", "prometheus_client")
+        from edgeseg.stream.web.address import Address
+
+        Address.parse(outputs.web)
     for option, path in (("--out", outputs.out), ("--record", outputs.record)):
         if path is not None and path.suffix.lower() in OTHER_VIDEOS:
             raise UsageError(f"{option} {path}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
@@ -118,23 +127,37 @@ def check_places(outputs: Outputs) -> None:
         check_writable(path)
 
 
-def check_apart(stream: str, source: FrameSource, places: Places) -> None:
+def check_apart(stream: str, source: FrameSource, places: Places, more: Iterable[Path] = ()) -> None:
     """Nothing that is read is written over, and no two outputs share a file.
 
     Raises:
         UsageError: the source would be replaced, or pictures land among those that are read.
     """
-    check_distinct(places)
-    written = [path.resolve() for path in places.written()]
+    check_distinct(places, more)
     read = {file.resolve() for file in find(stream)} if source.stills else {Path(stream).resolve()}
-    read |= {file.parent for file in read} if source.stills else set()
-    for path in written:
-        if path in read:
+    check_not_read(places, read | {file.parent for file in read} if source.stills else read)
+
+
+def check_not_read(places: Places, read: set[Path]) -> None:
+    """Raises: UsageError where an output would replace one of these resolved paths."""
+    for path in places.written():
+        if path.resolve() in read:
             raise UsageError(f"{path} is what --stream reads; write somewhere else")
 
 
-def check_distinct(places: Places) -> None:
-    """Raises: UsageError where two outputs share a file."""
-    written = [path.resolve() for path in places.written()]
-    if len(set(written)) != len(written):
+def check_distinct(places: Places, more: Iterable[Path] = ()) -> None:
+    """No two outputs share a file, nor does one have the name under which a live video grows.
+
+    Raises:
+        UsageError: they do.
+    """
+    growing = [growing_name(path) for path in (places.video, places.record) if path is not None]
+    every = [path.resolve() for path in (*places.written(), *growing, *more)]
+    if len(set(every)) != len(every):
         raise UsageError("two outputs have the same path; give each its own")
+
+
+def locked(outputs: Outputs, places: Iterable[Places]) -> list[Path]:
+    """What no other run may write meanwhile, by whichever of its options."""
+    every = {path.absolute() for path in outputs.paths()}
+    return sorted(every | {path.absolute() for place in places for path in place.written()})

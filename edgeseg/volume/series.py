@@ -113,7 +113,9 @@ def _hounsfield(file: Path, part: Slice) -> NDArray[np.int16]:
     try:
         pixels = part.pixel_array
     except (RuntimeError, NotImplementedError, AttributeError, ValueError) as error:
-        syntax = part.file_meta.TransferSyntaxUID.name
+        # A header without its syntax is one reason to be here.
+        known = getattr(getattr(part, "file_meta", None), "TransferSyntaxUID", None)
+        syntax = known.name if known is not None else "of no stated syntax"
         raise DataError(f"{file}: pixels ({syntax}) cannot be decoded; store the series uncompressed") from error
     slope, intercept = float(part.get("RescaleSlope", 1.0)), float(part.get("RescaleIntercept", 0.0))
     hu: NDArray[np.float32] = np.rint(np.asarray(pixels, np.float32) * slope + intercept)

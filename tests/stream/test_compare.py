@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 
 from edgeseg.compare import dice
+from edgeseg.stream.sinks.encoder import Encoder
+from edgeseg.stream.sources.video import ends_early
 
 FRAMES = 12
 
@@ -57,6 +61,36 @@ def test_others_differ_with_pictures_and_a_gate(tiny_bundle: Path, clip: Path, t
     done = edgeseg_cli(*words, "--quiet")
     assert done.code in (0, 7)
     assert (tmp_path / "worst").is_dir()
+
+
+def test_pictures_of_others_are_not_replaced(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
+    folder = tmp_path / "patients"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "patient1.png"), np.full((48, 64, 3), 90, np.uint8))
+    for out in (folder, folder / "patient1.png"):
+        assert edgeseg_cli("compare", tiny_bundle, tiny_bundle, "--stream", folder, "--out", out).sentence(5)
+    assert [file.name for file in folder.iterdir()] == ["patient1.png"]
+    own = (folder / "patient1.png").rename(folder / "01-frame-000001-dice-0.500.png")  # of an earlier comparison
+    assert "what --stream reads" in edgeseg_cli(
+        "compare", tiny_bundle, tiny_bundle, "--stream", folder, "--out", folder
+    ).sentence(5)
+    assert own.exists()
+
+
+def test_a_truncated_recording_is_said(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
+    for suffix, cut in ((".mkv", 0.7), (".mp4", 0.6)):
+        whole, part = tmp_path / f"whole{suffix}", tmp_path / f"part{suffix}"
+        with av.open(str(clip)) as video:
+            images = [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)]
+        encoder = Encoder(whole, None, live=True)
+        for index, image in enumerate(images * 4):
+            encoder.write(image, index / 25)
+        encoder.close()
+        assert not ends_early(whole)
+        data = whole.read_bytes()
+        part.write_bytes(data[: int(len(data) * cut)])
+        said = edgeseg_cli("compare", tiny_bundle, tiny_bundle, "--stream", part, "--threads", 1).sentence(3)
+        assert "truncated" in said or "damaged" in said
 
 
 def test_comparisons_that_cannot_be(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:

@@ -9,9 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+import edgeseg
 from edgeseg.data.phantom import colonoscopy
 from edgeseg.errors import InputError, UsageError
 from edgeseg.stream.crop import EVERY, PATIENCE, Crop
+from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.pipeline import run
 
 NAME = "DOE, JANE 1970-01-01 F"
 
@@ -102,6 +105,31 @@ def test_a_smaller_picture_is_found_anew() -> None:
     for _ in range(EVERY * (PATIENCE + 1)):
         out = crop.apply(small)
     assert out[:60].max() == 0
+
+
+def test_each_picture_has_its_own_area(tmp_path: Path) -> None:
+    image, _ = scope(0)
+    small = np.zeros_like(image)
+    small[90:270, 320:640] = cv2.resize(image, (320, 180))
+    cv2.putText(small, NAME, (190, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 2)
+    for name, one in (("a.png", image), ("b.png", small)):
+        cv2.imwrite(str(tmp_path / name), one)
+    kept: list[np.ndarray] = []
+
+    class Keeper:
+        name = "keeper"
+
+        def write(self, frame: StreamFrame, _: object) -> None:
+            kept.append(frame.image)
+
+        def status(self, _: object) -> None: ...
+
+        def close(self) -> None: ...
+
+    with edgeseg.open("npnet-polyp").load(threads=1) as model:
+        run(model, str(tmp_path), [Keeper()], crop=Crop.parse("auto"))
+    assert kept[0].max() > 100
+    assert kept[1][:60].max() == 0
 
 
 def test_a_new_size_is_found_anew() -> None:

@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import InputError, UsageError
+from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.infer import Outputs, Places, check_apart
+from edgeseg.stream.live.infer import check as live_check
+from edgeseg.stream.live.pipeline import Policy
+from edgeseg.stream.places import locked
+from edgeseg.stream.sinks.masks import MaskFolder
+from edgeseg.stream.sinks.record import Recorder
 from edgeseg.stream.sources import open_source
+from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.stills import find
 
 
@@ -46,6 +53,69 @@ def test_outputs_stand_apart_from_what_is_read(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             check_apart(str(stream), source, Places.of(outputs, stills=True))
     check_apart(str(frames), open_source(str(frames)), Places.of(Outputs(out=tmp_path / "new"), stills=True))
+
+
+def test_outputs_have_names_of_their_own(tmp_path: Path) -> None:
+    for outputs in (
+        Outputs(out=tmp_path / "n.mkv", json=tmp_path / "n.mkv"),
+        Outputs(events=tmp_path / "e", json=tmp_path / "x" / ".." / "e"),
+        Outputs(out=tmp_path / "m.mkv", record=tmp_path / "m.part.mkv"),
+    ):
+        with pytest.raises(UsageError, match="two outputs"):
+            live_check(["phantom:fundus"], outputs, SourceOptions(), Policy())
+    live_check(["phantom:fundus"], Outputs(out=tmp_path, json=tmp_path / "n"), SourceOptions(), Policy())
+
+
+def test_live_runs_read_no_file_that_they_write(tiny_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "ow" / "stream-1").mkdir(parents=True)
+    clip, listed = tmp_path / "ow" / "stream-1" / "frames.mkv", tmp_path / "w.streams"
+    shutil.copy(tiny_data / "clip.mp4", clip)
+    streams = [str(clip), "phantom:fundus"]
+    with pytest.raises(UsageError, match="is what --stream reads"):
+        live_check(streams, Outputs(record=tmp_path / "ow"), SourceOptions(), Policy())
+    listed.write_text("phantom:fundus\n")
+    with pytest.raises(UsageError, match="is what --stream reads"):
+        live_check(["phantom:fundus"], Outputs(events=listed), SourceOptions(), Policy(), [str(listed)])
+
+
+def test_what_is_wrong_is_said_before_the_model_is_loaded() -> None:
+    for options, policy in (
+        (SourceOptions(video_size=(3, 5)), Policy()),
+        (SourceOptions(), Policy(crop="12:x:0:0")),
+    ):
+        with pytest.raises((InputError, UsageError)):
+            live_check(["phantom:colonoscopy"], Outputs(), options, policy)
+    with pytest.raises(UsageError, match="--web 1:2:3"):
+        live_check(["phantom:colonoscopy"], Outputs(web="1:2:3"), SourceOptions(), Policy())
+
+
+def test_a_file_is_locked_by_whichever_option(tmp_path: Path) -> None:
+    one = Outputs(record=tmp_path / "two")
+    other = Outputs(record=tmp_path / "two" / "frames.mkv")
+    assert set(locked(one, Places.of_streams(one, 1))) & set(locked(other, Places.of_streams(other, 1)))
+
+
+def test_masks_of_an_earlier_run_are_set_aside(tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    old, named = picture(masks / "00000007.png"), picture(masks / "patient.png")
+    MaskFolder(masks, 1)
+    assert [file.name for file in masks.iterdir()] == [named.name]
+    (aside,) = tmp_path.glob("masks.2*")
+    assert [file.name for file in aside.iterdir()] == [old.name]
+    MaskFolder(masks, 1, numbered=False)
+    assert named.exists()
+
+
+def test_a_recording_of_two_sizes_is_two_files(tmp_path: Path) -> None:
+    (tmp_path / "r-2.mkv").write_bytes(b"of somebody else")
+    recorder = Recorder(tmp_path / "r.mkv")
+    for index, side in enumerate((64, 64, 96, 96)):
+        image = np.full((side, side, 3), 90, np.uint8)
+        recorder.write(StreamFrame(image, index, index / 25, 0.0, 0.0, 0.0), None)
+    recorder.close()
+    assert (tmp_path / "r-2.mkv").read_bytes() == b"of somebody else"
+    for name, side in (("r.mkv", 64), ("r-3.mkv", 96)):
+        assert [one.image.shape[0] for one in open_source(str(tmp_path / name))] == [side, side]
 
 
 def test_folder_with_brackets_and_hidden_files(tmp_path: Path) -> None:

@@ -172,6 +172,15 @@ def test_damaged_dicom_is_refused(tree: Tree) -> None:
         read_series(tree.folder)
 
 
+def test_a_slice_that_names_no_transfer_syntax_is_refused(tree: Tree) -> None:
+    file = min(tree.folder.iterdir())
+    part = pydicom.dcmread(file)
+    del part.file_meta.TransferSyntaxUID
+    pydicom.dcmwrite(file, part, enforce_file_format=False, implicit_vr=False, little_endian=True)
+    with pytest.raises(DataError, match="of no stated syntax.*cannot be decoded"):
+        read_series(tree.folder)
+
+
 def test_window_is_linear_and_clipped() -> None:
     hu = np.array([[-2000, 0, 250, 500, 3000]], np.int16)
     np.testing.assert_array_equal(window(hu, 250, 500)[0, :, 1], [0, 0, 128, 255, 255])

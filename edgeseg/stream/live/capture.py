@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgeseg.errors import BackendError
-from edgeseg.redact import redact
+from edgeseg.redact import redact_of
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.live.content import Content
 from edgeseg.stream.live.nursery import Nursery, Process
@@ -68,8 +68,9 @@ class Capture:
         *,
         retry: bool = True,
         buffer: int = 0,
+        name: str = "",
     ) -> None:
-        self.name = redact(source)
+        self.name = name or redact_of(source, source)
         self.counts = Counts()
         self.framerate: float | None = None
         self.ended = ""

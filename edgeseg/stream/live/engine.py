@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeseg.errors import BackendError, EdgesegError
+from edgeseg.errors import BackendError, EdgesegError, InputError
 
 if TYPE_CHECKING:
     from edgeseg.model import Model, Result
@@ -53,7 +53,7 @@ class Engine:
         threads: int,
         hang_s: float = HANG_S,
     ) -> None:
-        self.error: BackendError | None = None
+        self.error: EdgesegError | None = None
         self.restarts = 0
         self.stuck = False
         self._model: Model | None = model
@@ -92,8 +92,13 @@ class Engine:
             try:
                 frame = lane.capture.take()
                 if frame is not None:
-                    frame = lane.prepare(frame)
-                    result, reason = self._segment(model, lane, frame)
+                    frame, reason = lane.prepare(frame)
+                    if reason and not lane.prepared and len(self._lanes) == 1:  # no run makes sense
+                        self.error = InputError(f"{lane.capture.name}: {reason}")
+                        return
+                    result = None
+                    if not reason:
+                        result, reason = self._segment(model, lane, frame)
                     if me not in self._running:  # it hung so long that another took its place
                         return
                     self._deliver(lane, frame, result, reason)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.atomic import writer_lock
 from edgeseg.errors import InputError, UsageError
-from edgeseg.redact import redact
+from edgeseg.redact import names_of, redact
+from edgeseg.stream.crop import Crop
 from edgeseg.stream.infer import open_viewer, watchers
 from edgeseg.stream.live.pipeline import LiveRun, Policy
 from edgeseg.stream.overlay import Overlay
-from edgeseg.stream.places import Outputs, Places, check_distinct, check_places
-from edgeseg.stream.sinks.events import EventsFile
+from edgeseg.stream.places import Outputs, Places, check_distinct, check_not_read, check_places, locked
+from edgeseg.stream.sinks.events import EventsFile, EventsLog
 from edgeseg.stream.sinks.masks import MaskFolder
 from edgeseg.stream.sinks.record import Recorder
 from edgeseg.stream.sinks.video import VideoSink
@@ -29,8 +30,17 @@ if TYPE_CHECKING:
     from edgeseg.stream.summary import Summary
 
 
-def check(streams: list[str], outputs: Outputs) -> list[Places]:
+def check(
+    streams: list[str], outputs: Outputs, options: SourceOptions, policy: Policy, lists: Iterable[str] = ()
+) -> list[Places]:
     """Everything that can be said before the model is loaded.
+
+    Args:
+        streams: SOURCEs.
+        outputs: what is written.
+        options: what cameras are asked for.
+        policy: of which the crop is checked.
+        lists: files that ``streams`` came from.
 
     Raises:
         EdgesegError: a source that no live run has, or an output that cannot be.
@@ -48,19 +58,23 @@ def check(streams: list[str], outputs: Outputs) -> list[Places]:
         if stream.startswith("phantom:"):
             from edgeseg.stream.sources.synthetic import check as check_phantom
 
-            check_phantom(stream)
+            check_phantom(stream, options)
     if streams.count("-") > 1:
         raise UsageError("standard input is one stream; give - once")
+    Crop.parse(policy.crop)
     check_places(outputs)
     places = Places.of_streams(outputs, len(streams))
+    files = {Path(one).resolve() for one in (*streams, *lists) if "://" not in one and Path(one).is_file()}
     for place in places:
-        check_distinct(place)
+        check_distinct(place, [outputs.json] if outputs.json is not None else ())
+        check_not_read(place, files)
     return places
 
 
 def infer_live(
     model: Model,
     streams: list[str],
+    places: list[Places],
     outputs: Outputs,
     options: SourceOptions,
     policy: Policy,
@@ -69,12 +83,14 @@ def infer_live(
     on_result: Callable[[Result], None] | None = None,
     log: Callable[[str], None] | None = None,
     more: Callable[[str], list[Sink]] | None = None,
-) -> tuple[list[Summary], list[Path]]:
-    """Runs until the policy's end; the summaries, and what was written.
+    told: Callable[[list[Summary]], None] = lambda _: None,
+) -> list[Path]:
+    """Runs until the policy's end; what was written.
 
     Args:
         model: loaded for ``threads`` threads.
         streams: SOURCEs that :func:`check` passed.
+        places: what it gave, one a stream.
         outputs: what is written.
         options: what cameras are asked for.
         policy: when frames are dropped and when the run ends.
@@ -82,13 +98,13 @@ def infer_live(
         on_result: called with every result, in the calling thread.
         log: gets a line for every change of state, and one a minute.
         more: further sinks of a stream, by its name without secrets.
+        told: given the summaries at the end, also of a run that fails after it had frames.
 
     Raises:
         EdgesegError: see :meth:`LiveRun.run`.
     """
-    places = check(streams, outputs)
     with contextlib.ExitStack() as locks:
-        for path in sorted({path.absolute() for path in outputs.paths()}):
+        for path in locked(outputs, places):
             locks.enter_context(writer_lock(path))
         viewer = locks.enter_context(open_viewer(outputs.web)) if outputs.web else None
 
@@ -97,9 +113,12 @@ def infer_live(
 
         sinks = _sinks(model, streams, places, outputs, beside)
         run = LiveRun(model, model.again, policy, threads=threads, on_result=on_result, log=log)
-        summaries = run.run(streams, options, sinks)
-    written = sorted({path for place in places for path in place.written()})
-    return summaries, written
+        try:
+            run.run(streams, options, sinks)
+        finally:
+            if any(one.frames for one in run.summaries):
+                told(run.summaries)
+    return sorted({path for place in places for path in place.written()})
 
 
 def _sinks(
@@ -112,6 +131,7 @@ def _sinks(
     overlay = Overlay(model.spec.classes)
     made: list[list[Sink]] = []
     names = names_of(streams)
+    log: EventsLog | None = None
     try:
         for name, place in zip(names, places, strict=True):
             own: list[Sink] = []
@@ -127,7 +147,8 @@ def _sinks(
             if place.masks is not None:
                 own.append(MaskFolder(place.masks, len(model.class_names)))
             if place.events is not None:
-                own.append(EventsFile(place.events, name, live=True))
+                log = log or EventsLog(place.events, live=True)  # one for all: Places has it so
+                own.append(EventsFile(log, name))
             own += more(name) if more is not None else []
     except BaseException:
         for sink in (sink for own in made for sink in own):
@@ -135,12 +156,3 @@ def _sinks(
                 sink.close()
         raise
     return made
-
-
-def names_of(streams: list[str]) -> list[str]:
-    """What streams are called: SOURCE without secrets, numbered where that leaves several the same."""
-    names = [redact(stream) for stream in streams]
-    return [
-        name if names.count(name) == 1 else f"{name} ({names[: index + 1].count(name)})"
-        for index, name in enumerate(names)
-    ]

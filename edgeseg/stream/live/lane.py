@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgeseg.errors import InputError
+from edgeseg.steps import network_input
+from edgeseg.stream.crop import Crop, cropped
+from edgeseg.stream.drift import Drift
 from edgeseg.stream.live.state import STALE_S
 from edgeseg.stream.status import Status
 
 if TYPE_CHECKING:
     from edgeseg.fit import Placement
     from edgeseg.model import Model, Result
-    from edgeseg.stream.crop import Crop
     from edgeseg.stream.frame import StreamFrame
     from edgeseg.stream.live.capture import Capture
     from edgeseg.stream.live.relay import Relay
@@ -39,12 +42,20 @@ class Lane:
     """
 
     def __init__(
-        self, capture: Capture, relays: list[Relay], summary: Summary, crop: Crop, smoothing: Smoothing
+        self,
+        capture: Capture,
+        relays: list[Relay],
+        summary: Summary,
+        crop: Crop,
+        smoothing: Smoothing,
+        drift: Drift | None,
     ) -> None:
-        self._crop, self._smoothing = crop, smoothing
+        self._crop, self._smoothing, self._drift = crop, smoothing, drift
         self.capture, self.relays, self.summary = capture, relays, summary
         self.busy, self.served, self.violations = False, 0, 0
         self.sequence = -1
+        self.prepared = False  # whether a frame was ever large enough for --crop
+        self.drift_said: deque[str] = deque(maxlen=4)  # for the log
         self.failed: list[Relay] = []
         self.restarts_told = 0
         self._placement: Placement | None = None
@@ -53,9 +64,15 @@ class Lane:
         self._damaged_at = self._late_at = float("-inf")
         self._lock = threading.Lock()
 
-    def prepare(self, frame: StreamFrame) -> StreamFrame:
-        """Blanks what is not the picture, before anything else sees the frame."""
-        return replace(frame, image=self._crop.apply(frame.image))
+    def prepare(self, frame: StreamFrame) -> tuple[StreamFrame, str]:
+        """Blanks what is not the picture, before anything else sees the frame; and why no mask can be made of it."""
+        try:
+            frame = cropped(self._crop, frame)
+        except InputError as error:
+            # A camera that changed its size, for a while perhaps. What would have been cut off must not be shown.
+            return replace(frame, image=np.zeros_like(frame.image)), str(error)
+        self.prepared = True
+        return frame, ""
 
     def unfit(self, frame: StreamFrame) -> str:
         """Why no mask is made of this frame; empty if one is."""
@@ -73,6 +90,9 @@ class Lane:
         if self._placement is None or self._placement.frame != size:
             # Found at the first frame with a picture and at each new size, then held, so that masks do not jump.
             self._placement = model.place(frame.image)
+            if self._drift is not None:
+                self._drift.reset()
+        self._compare(model, frame, self._placement)
         result = self._smoothing.apply(frame, model(frame.image, self._placement))
         start = time.perf_counter()
         _ = result.objects
@@ -80,6 +100,19 @@ class Lane:
         result.sequence, result.source_time = frame.sequence, frame.source_time
         result.received = frame.received - frame.lag
         return result
+
+    def _compare(self, model: Model, frame: StreamFrame, placement: Placement) -> None:
+        """Now and then: does the stream still look like the training frames?"""
+        if self._drift is None:
+            return
+        due = self._drift.due
+        report = self._drift.update(network_input(frame.image, placement, model.spec.frame) if due else None)
+        if report is None:
+            return
+        if report.changed:
+            self.drift_said.append(report.reason or "like the training frames again")
+        for relay in self.relays:
+            relay.put(report)
 
     def deliver(self, frame: StreamFrame, result: Result | None, reason: str) -> Status:
         """Counts a frame and hands it to the sinks with the state that holds for it."""

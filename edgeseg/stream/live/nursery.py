@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from edgeseg.errors import BackendError
+from edgeseg.errors import BackendError, InputError
 from edgeseg.stream.live.slot import Slot
 
 
@@ -74,7 +74,10 @@ class Nursery:
     """Keeps one spare process ready. Close it after the streams that took from it."""
 
     def __init__(self, *, pass_input: bool = False) -> None:
-        self._input = os.dup(0) if pass_input else None
+        try:
+            self._input = os.dup(0) if pass_input else None
+        except OSError:
+            raise InputError("standard input is closed; pipe y4m or raw frames to --stream -") from None
         self._ready: queue.Queue[Process | BackendError] = queue.Queue(1)
         self._wanted = threading.Semaphore(1)
         self._stop = threading.Event()

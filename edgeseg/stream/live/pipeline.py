@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -13,7 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import BackendError, EdgesegError, GateError, SourceError
+from edgeseg.redact import names_of
+from edgeseg.stream import journal
 from edgeseg.stream.crop import Crop
+from edgeseg.stream.drift import Drift
 from edgeseg.stream.live.capture import Capture
 from edgeseg.stream.live.engine import HANG_S, Engine
 from edgeseg.stream.live.lane import Lane
@@ -99,8 +101,11 @@ class LiveRun:
             GateError: too many masks came too late.
         """
         nursery = Nursery(pass_input="-" in sources)
+        manifest = self._model.source.manifest
+        trained = manifest.input_statistics if manifest is not None else None
         try:
-            for source, own in zip(sources, sinks or [[] for _ in sources], strict=True):
+            every = sinks or [[] for _ in sources]
+            for source, name, own in zip(sources, names_of(list(sources)), every, strict=True):
                 capture = Capture(
                     source,
                     options,
@@ -108,12 +113,14 @@ class LiveRun:
                     self._news,
                     retry=self._policy.retry,
                     buffer=BUFFER if self._policy.buffer else 0,
+                    name=name,
                 )
                 summary = Summary(capture.name, str(self._model.engine))
                 relays = [Relay(sink, summary.add) for sink in own]
                 weight = self._model.spec.output.smoothing if self._policy.smoothing is None else self._policy.smoothing
                 crop = Crop.parse(self._policy.crop, self._log)
-                self._lanes.append(Lane(capture, relays, summary, crop, Smoothing(weight)))
+                drift = Drift(trained) if trained is not None else None
+                self._lanes.append(Lane(capture, relays, summary, crop, Smoothing(weight), drift))
             self._engine = Engine(
                 self._model, self._again, self._lanes, self._deliver, self._threads, self._policy.hang_s
             )
@@ -125,7 +132,7 @@ class LiveRun:
             with _uninterrupted():
                 self._close(nursery)
         self._verdict()
-        return [lane.summary for lane in self._lanes]
+        return self.summaries
 
     # Called by other threads.
 
@@ -135,6 +142,8 @@ class LiveRun:
         self._wake.set()
 
     def _deliver(self, lane: Lane, frame: StreamFrame, result: Result | None, reason: str) -> None:
+        if self._policy.frames is not None and lane.summary.frames >= self._policy.frames:
+            return  # the run ends as soon as the main thread looks
         lane.deliver(frame, result, reason)
         if result is not None:
             limit = self._policy.max_latency_ms
@@ -180,6 +189,8 @@ class LiveRun:
         if counts.restarts != lane.restarts_told:
             lane.restarts_told = counts.restarts
             self._log(f"{lane.capture.name}: {counts.why_restarted}; replaced ({counts.restarts} so far)")
+        while lane.drift_said:
+            self._log(f"{lane.capture.name}: {lane.drift_said.popleft()}")
         for relay in lane.relays:
             if relay.error is None:
                 continue
@@ -244,6 +255,11 @@ class LiveRun:
             raise SourceError(f"{capture.name}: gave no frame ({capture.ended or capture.state()[1]})")
 
     @property
+    def summaries(self) -> list[Summary]:
+        """One a stream, also of a run that failed."""
+        return [lane.summary for lane in self._lanes]
+
+    @property
     def stuck(self) -> bool:
         """Whether a thread hangs in a runtime: the process must be left without waiting for it."""
         return self._engine is not None and self._engine.stuck
@@ -278,5 +294,4 @@ def _line(lane: Lane) -> str:
 
 def log_line(text: str) -> None:
     """To standard error, one line, for people and journals alike."""
-    sys.stderr.write(f"edgeseg: {text}\n")
-    sys.stderr.flush()
+    journal.say(f"edgeseg: {text}")

@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from edgeseg.stream.drift import DriftReport
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.sinks.base import Watches
 from edgeseg.stream.status import Status
 
 if TYPE_CHECKING:
     from edgeseg.model import Result
     from edgeseg.stream.sinks.base import Sink
 
-    Item = Status | tuple[StreamFrame, Result | None]
+    Item = Status | DriftReport | tuple[StreamFrame, Result | None]
 
 # Changes of state that may wait for a sink that is busy.
 _STATUSES = 256
@@ -50,11 +52,12 @@ class Relay:
                 last = self._items[-1] if self._items else None
                 if isinstance(last, Status) and (last.state, last.reason) == (item.state, item.reason):
                     self._items.pop()  # only its age is newer
+            if isinstance(item, Status | DriftReport):
                 if len(self._items) - self._frames >= _STATUSES:
                     return
             else:
                 if self._frames >= self._depth:
-                    self._items.remove(next(one for one in self._items if not isinstance(one, Status)))
+                    self._items.remove(next(one for one in self._items if isinstance(one, tuple)))
                     self._frames -= 1
                     self.dropped += 1
                 self._frames += 1
@@ -67,6 +70,9 @@ class Relay:
                 start = time.perf_counter()
                 if isinstance(item, Status):
                     self.sink.status(item)
+                elif isinstance(item, DriftReport):
+                    if isinstance(self.sink, Watches):
+                        self.sink.drift(item)
                 else:
                     self.sink.write(*item)
                     self._timed(self.name, (time.perf_counter() - start) * 1e3)
@@ -84,7 +90,7 @@ class Relay:
                     return None
                 self._wake.wait()
             item = self._items.popleft()
-            self._frames -= not isinstance(item, Status)
+            self._frames -= isinstance(item, tuple)
             return item
 
     def close(self) -> None:

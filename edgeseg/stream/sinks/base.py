@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.status import Status
+
+if TYPE_CHECKING:
+    from edgeseg.stream.drift import DriftReport
 
 
 class Sink(Protocol):
@@ -41,6 +44,15 @@ class Sink(Protocol):
         Raises:
             OutputError: the disk refused.
         """
+        ...
+
+
+@runtime_checkable
+class Watches(Protocol):
+    """A sink that wants to know whether a live stream still looks like the training frames."""
+
+    def drift(self, report: DriftReport) -> None:
+        """Takes a report, one every ten seconds or so."""
         ...
 
 

@@ -26,6 +26,11 @@ _MILLISECONDS = Fraction(1, 1000)
 _FLUSH_S = 0.5
 
 
+def growing_name(path: Path) -> Path:
+    """Under which a live video grows until it is finished."""
+    return path.with_name(f"{path.stem}.part{path.suffix.lower()}")
+
+
 class _Checked:
     """The file that FFmpeg writes to, remembering the first error instead of raising it inside FFmpeg.
 
@@ -103,7 +108,7 @@ class Encoder:
         if self._codec == "ffv1" and suffix != ".mkv":
             raise UsageError(f"{path}: without H.264 frames are kept as FFV1, which needs a .mkv")
         self._rate = Fraction(framerate or 25.0).limit_denominator(1001)
-        self.temporary = path.with_name(f"{path.stem}.part{suffix}" if live else f".{path.stem}.{os.getpid()}{suffix}")
+        self.temporary = growing_name(path) if live else path.with_name(f".{path.stem}.{os.getpid()}{suffix}")
         self.size: tuple[int, int] | None = None
         self._last, self._flushed = -1, 0.0
         with disk_errors(path):
@@ -184,7 +189,8 @@ class Encoder:
 
     def _check(self) -> None:
         if self._file.error is not None:
-            kept = f"; what was recorded until then is {self.temporary}" if self._live and self.size is not None else ""
+            there = self._live and self.temporary.exists() and self.temporary.stat().st_size > 0
+            kept = f"; what was recorded until then is {self.temporary}" if there else ""
             raise OutputError(disk_sentence(self._path, self._file.error) + kept) from self._file.error
 
     def close(self) -> None:
@@ -209,7 +215,8 @@ class Encoder:
             self._container.close()
             self._file.close()
             # A live recording cannot be made again: what the disk took of it stays.
-            if not finished and (not self._live or self.size is None):
+            empty = self.temporary.exists() and self.temporary.stat().st_size == 0
+            if not finished and (not self._live or self.size is None or empty):
                 self.temporary.unlink(missing_ok=True)
 
 

@@ -5,45 +5,124 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeseg.atomic import disk_errors
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.status import Status
 
+if TYPE_CHECKING:
+    from edgeseg.stream.drift import DriftReport
+
 # A working day of a live stream with a mask on every frame is about 700 MiB: kept as files of this size, the oldest go.
 ROTATE, KEPT = 64 << 20, 8
 
 
-class EventsFile:
-    """Rows of the contract ("Event rows").
+class EventsLog:
+    """The file itself; several live streams write to one. Closed with the last of them.
 
-    Of a recording the file appears under its name when it is finished. Of a live stream it is there at once, every
-    row is in it as soon as it is known, earlier runs' rows stay before it, and at 64 MiB it becomes NAME.1 (up to
-    NAME.8).
+    Of a recording it appears under its name when it is finished. Of live streams it is there at once, every row is in
+    it as soon as it is known, earlier runs' rows stay before it, and at 64 MiB it becomes NAME.1 (up to NAME.8).
 
     Raises:
         OutputError: it cannot be created.
     """
 
-    name = "events"
-    depth = 1024
-
-    def __init__(self, path: Path, stream: str, *, live: bool = False, rotate: int = ROTATE) -> None:
-        self._path, self._stream, self._live, self._rotate = path, stream, live, rotate
+    def __init__(self, path: Path, *, live: bool = False, rotate: int = ROTATE) -> None:
+        self._path, self._live, self._rotate = path, live, rotate
         self._target = path if live else path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-        self._last: dict[str, Any] = {"sequence": -1, "source_time": 0.0}
-        self._state = ("LIVE", "")
-        self._told: tuple[str, str] | None = None
+        self._lock, self._users = threading.Lock(), 0
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             torn = live and _torn(path)
-            self._file = self._target.open("ab" if live else "wb")
+            self._file: Any = self._target.open("ab" if live else "wb", buffering=0 if live else -1)
             if torn:  # the last run was killed in the middle of a row
                 self._file.write(b"\n")
+
+    def join(self) -> None:
+        """One more writes to it."""
+        with self._lock:
+            self._users += 1
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Writes a row; one that the disk takes in part only is taken back.
+
+        Raises:
+            OutputError: the disk refused.
+        """
+        data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+        with self._lock, disk_errors(self._path):
+            if not self._live:
+                self._file.write(data)
+                return
+            if self._file.tell() + len(data) > self._rotate:
+                self._turn()
+            before = self._file.tell()
+            try:
+                written = 0
+                while written < len(data):
+                    written += self._file.write(data[written:])
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(before)
+                raise
+
+    def _turn(self) -> None:
+        if self._file.tell() == 0:
+            return
+        self._file.close()
+        for number in range(KEPT - 1, 0, -1):
+            with contextlib.suppress(FileNotFoundError):
+                _numbered(self._path, number).replace(_numbered(self._path, number + 1))
+        self._path.replace(_numbered(self._path, 1))
+        self._file = self._path.open("ab", buffering=0)
+
+    def leave(self) -> None:
+        """One less writes to it; the last one finishes it.
+
+        Raises:
+            OutputError: the disk refused.
+        """
+        with self._lock:
+            self._users -= 1
+            if self._users or self._file.closed:
+                return
+            try:
+                with disk_errors(self._path):
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                    self._file.close()
+                    if not self._live:
+                        self._target.replace(self._path)
+            finally:
+                with contextlib.suppress(OSError):  # what a full disk did not take is said already
+                    self._file.close()
+                if not self._live:
+                    self._target.unlink(missing_ok=True)
+
+
+class EventsFile:
+    """Rows of the contract ("Event rows") of one stream.
+
+    Args:
+        log: where they go.
+        stream: its name, in every row.
+    """
+
+    name = "events"
+    depth = 1024
+
+    def __init__(self, log: EventsLog, stream: str) -> None:
+        self._log, self._stream = log, stream
+        self._last: dict[str, Any] = {"sequence": -1, "source_time": 0.0}
+        self._state = ("LIVE", "")
+        self._told: tuple[str, str] | None = None
+        self._open = True
+        log.join()
 
     def write(self, frame: StreamFrame, result: Result | None) -> None:
         self._last = {"sequence": frame.sequence, "source_time": round(frame.source_time, 6)}
@@ -68,39 +147,23 @@ class EventsFile:
             age = {"age_ms": round(status.age_ms, 3)} if status.sequence >= 0 else {}
             self._row("state", status.wall_time, state=status.state, reason=status.reason, **age)
 
+    def drift(self, report: DriftReport) -> None:
+        """A row every time: how far the last minutes are from the training frames."""
+        self._row("drift", time.time(), state=self._state[0], **report.row())
+
     def _row(self, kind: str, wall_time: float, *, state: str, reason: str = "", **more: Any) -> None:
         row: dict[str, Any] = {"type": kind, "stream": self._stream, **self._last}
         row |= {"wall_time": round(wall_time, 6), "state": state, "reason": reason, "objects": [], **more}
-        with disk_errors(self._path):
-            self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-            if self._live:
-                self._file.flush()
-                if self._file.tell() > self._rotate:
-                    self._turn()
-
-    def _turn(self) -> None:
-        self._file.close()
-        for number in range(KEPT - 1, 0, -1):
-            with contextlib.suppress(FileNotFoundError):
-                _numbered(self._path, number).replace(_numbered(self._path, number + 1))
-        self._path.replace(_numbered(self._path, 1))
-        self._file = self._path.open("ab")
+        self._log.add(row)
 
     def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
         try:
-            if not self._file.closed:
-                self._row("end", time.time(), state=self._state[0], reason=self._state[1])
-                with disk_errors(self._path):
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-                    self._file.close()
-                    if not self._live:
-                        self._target.replace(self._path)
+            self._row("end", time.time(), state=self._state[0], reason=self._state[1])
         finally:
-            with contextlib.suppress(OSError):  # what a full disk did not take is said already
-                self._file.close()
-            if not self._live:
-                self._target.unlink(missing_ok=True)
+            self._log.leave()
 
 
 def _object(one: Any) -> dict[str, Any]:

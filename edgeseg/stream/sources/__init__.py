@@ -6,6 +6,7 @@ does it.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -152,12 +153,16 @@ def expand(texts: list[str]) -> list[str]:
             out.append(text)
             continue
         try:
-            lines = Path(text).read_text(encoding="utf-8").splitlines()
+            lines = Path(text).read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is no text"
             raise InputError(f"{text}: the list of streams cannot be read ({reason})") from error
-        found = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        # A comment begins a line or follows a blank: in an address a # may stand too.
+        found = [one for line in lines if (one := re.split(r"(?:^|\s)#", line)[0].strip())]
         if not found:
             raise InputError(f"{text}: lists no stream; write one source a line")
+        nested = next((one for one in found if one.lower().endswith(LIST_SUFFIX) and "://" not in one), None)
+        if nested is not None:
+            raise InputError(f"{text}: lists another list, {nested}; write its sources here")
         out += found
     return out

@@ -38,9 +38,9 @@ def clip_of(text: str, options: SourceOptions) -> PhantomClip:
         raise InputError(f"{text}: {error}") from error
 
 
-def check(text: str) -> None:
+def check(text: str, options: SourceOptions) -> None:
     """Raises: InputError, without rendering anything."""
-    clip_of(text, SourceOptions())
+    clip_of(text, options)
 
 
 class Phantom:

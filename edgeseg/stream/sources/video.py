@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.video.reformatter import VideoReformatter
@@ -78,6 +79,8 @@ class VideoFile:
             self.warning = f"{self.name}: {damaged} damaged frames or packets"
         elif self.length and packets < self.length and not self.warning:
             self.warning = f"{self.name}: ends after {packets} of {self.length} frames (truncated)"
+        elif not self.warning and ends_early(Path(self.name)):
+            self.warning = f"{self.name}: ends after {frames} frames, in the middle of its data (truncated)"
 
     def close(self) -> None:
         self._container.close()
@@ -87,3 +90,61 @@ def _reason(error: Exception) -> str:
     """FFmpeg's words without its numbers."""
     text = getattr(error, "strerror", None) or str(error)
     return str(text).splitlines()[0]
+
+
+def ends_early(path: Path) -> bool:
+    """Whether an mp4 or mkv says that it is longer than it is.
+
+    Containers that grow while they are written do not count their frames; their outermost parts have sizes.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[4:8] in (b"ftyp", b"styp"):
+            return _boxes_end(file, size)
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            return _elements_end(file, size)
+    return False
+
+
+def _boxes_end(file: BinaryIO, size: int) -> bool:
+    """Whether the last box of an mp4 reaches out of the file."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        head = file.read(16)
+        if len(head) < 8:
+            return True
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length == 0:  # until the end, wherever that is
+            return False
+        if length < 8:
+            return False  # no box: something was appended
+        place += length
+    return place > size
+
+
+def _elements_end(file: BinaryIO, size: int) -> bool:
+    """Whether the last of the outermost elements of an mkv, header and segment, reaches out of the file."""
+    place = 0
+    while place < size:
+        file.seek(place)
+        head = file.read(12)
+        identity = _vint_length(head[0]) if head else 0
+        if not identity or len(head) <= identity:
+            return True
+        length = _vint_length(head[identity])
+        if not length or len(head) < identity + length:
+            return True
+        value = int.from_bytes(head[identity : identity + length], "big") & ((1 << 7 * length) - 1)
+        if value == (1 << 7 * length) - 1:  # unknown: a live one that was never finished
+            return False
+        place += identity + length + value
+    return place > size
+
+
+def _vint_length(first: int) -> int:
+    """Bytes of an EBML number that begins with this one; 0 where it is none."""
+    return 9 - first.bit_length() if first else 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,26 +11,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import lab
 
-PACKAGES = (Path(__file__).parent / "packages.txt").read_text().split()
-
-
-@cache
-def _missing() -> bool:
-    code = (
-        "import gi, numpy; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer, Gst; "
-    )
-    code += "Gst.init(None); assert Gst.ElementFactory.find('x264enc')"
-    try:
-        return subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True).returncode != 0
-    except OSError:
-        return True
-
 
 @pytest.fixture
 def camera() -> Iterator[Callable[..., lab.Camera]]:
     """Makes cameras: ``camera()``, ``camera("--codec", "mjpeg")``."""
-    if _missing():
-        pytest.skip(f"the camera's packages are missing; run: apt-get install -y {' '.join(PACKAGES)}")
+    if lab.missing():
+        pytest.skip(f"the camera's packages are missing; run: apt-get install -y {' '.join(lab.PACKAGES)}")
     made: list[lab.Camera] = []
 
     def make(*words: str, port: int = 0) -> lab.Camera:

@@ -11,9 +11,11 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
+import av
 import numpy as np
 
 from edgeseg.stream.frame import StreamFrame
@@ -22,6 +24,20 @@ from edgeseg.stream.live.nursery import Nursery
 from edgeseg.stream.sources.base import SourceOptions
 
 SERVER = Path(__file__).with_name("rtsp_camera.py")
+PACKAGES = (Path(__file__).parent / "packages.txt").read_text().split()
+
+
+@cache
+def missing() -> bool:
+    """Whether the camera cannot run here for want of Debian's packages."""
+    code = (
+        "import gi, numpy; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer, Gst; "
+    )
+    code += "Gst.init(None); assert Gst.ElementFactory.find('x264enc')"
+    try:
+        return subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True).returncode != 0
+    except OSError:
+        return True
 
 
 def barcode(image: np.ndarray) -> tuple[int, int] | None:
@@ -42,6 +58,44 @@ def age_ms(image: np.ndarray) -> int | None:
     """Milliseconds since the camera made this frame, from its pixels."""
     code = barcode(image)
     return None if code is None else (int(time.time() * 1000) & 0xFFFFFFFFFF) - code[1]
+
+
+def moving(index: int, width: int, height: int) -> np.ndarray:
+    """BGR of a textured scene that moves, so that a lost packet is seen."""
+    rng = np.random.default_rng(0)
+    scene = np.clip(rng.normal(120, 40, (height // 8, width // 8, 3)), 0, 255).astype(np.uint8)
+    return np.roll(scene.repeat(8, 0).repeat(8, 1), 5 * index, axis=1)
+
+
+@contextlib.contextmanager
+def sending(picture: Callable[[int], np.ndarray], **options: str) -> Iterator[str]:
+    """MPEG-TS over UDP to a free port of this machine, 25 frames a second; the address to read it from.
+
+    ``picture`` makes frame after frame, ``options`` are x264's.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"udp://127.0.0.1:{probe.getsockname()[1]}"
+    over = threading.Event()
+
+    def send() -> None:
+        with av.open(f"{address}?pkt_size=1316", "w", format="mpegts") as video:
+            stream = video.add_stream("libx264", rate=25)
+            stream.height, stream.width = picture(0).shape[:2]
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"preset": "ultrafast", "tune": "zerolatency", **options}
+            index = 0
+            while not over.wait(0.04):
+                video.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="bgr24")))
+                index += 1
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    try:
+        yield address
+    finally:
+        over.set()
+        thread.join(5)
 
 
 class Camera:

@@ -26,7 +26,7 @@ import numpy as np
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer
+from gi.repository import Gio, GLib, Gst, GstRtspServer
 
 Gst.init(None)
 parser = argparse.ArgumentParser()
@@ -39,6 +39,7 @@ parser.add_argument("--interlaced", action="store_true")
 parser.add_argument("--file", help="play this H.264 file at its own pace instead of drawing, which costs no encoder")
 parser.add_argument("--user")
 parser.add_argument("--password")
+parser.add_argument("--tls", help="a PEM file with certificate and key: the camera then speaks rtsps")
 args = parser.parse_args()
 
 state = {"gap": False, "freeze": False, "still": False, "corrupt": 0.0, "pic": "ball", "fps": args.fps}
@@ -159,11 +160,16 @@ server.set_address("127.0.0.1")
 server.set_service(args.port)
 factory = Factory()
 server.get_mount_points().add_factory("/cam", factory)
-if args.user:
+if args.user or args.tls:
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(args.user, args.password), token)
+    if args.user:
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(args.user, args.password), token)
+    else:
+        auth.set_default_token(token)
+    if args.tls:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(args.tls))
     server.set_auth(auth)
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_role("user")

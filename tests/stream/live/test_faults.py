@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def test_wrong_password_and_right_one(camera, watch) -> None:
     right = watch(f"rtsp://nurse:geheim@127.0.0.1:{cam.port}/cam")
     right.wait_state("LIVE")
     assert wrong.state == "LOST"
+
+
+def test_rtsp_over_tls(camera, watch, tmp_path: Path) -> None:
+    file = tmp_path / "camera.pem"
+    words = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=camera", "-days", "2"]
+    subprocess.run(["openssl", "req", *words, "-keyout", file, "-out", tmp_path / "c"], check=True, capture_output=True)
+    file.write_text(file.read_text() + (tmp_path / "c").read_text())
+    cam = camera("--tls", str(file))
+    watcher = watch(cam.url.replace("rtsp:", "rtsps:"))
+    watcher.wait_state("LIVE")
+    # The other way round it must say something, not hang.
+    plain = watch(cam.url)
+    plain.until(lambda: plain.reason not in ("", "connecting"))
+    assert plain.state == "LOST"
 
 
 def test_no_such_path(camera, watch) -> None:

@@ -20,8 +20,10 @@ import numpy as np
 import pytest
 
 import edgeseg
-from edgeseg.errors import BackendError, GateError, OutputError, SourceError
+from edgeseg.errors import BackendError, GateError, InputError, OutputError, SourceError
+from edgeseg.stream import journal
 from edgeseg.stream.live.pipeline import LiveRun, Policy
+from edgeseg.stream.sinks.events import EventsFile, EventsLog
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.summary import Summary
 
@@ -54,6 +56,7 @@ class Broken:
     def __init__(self, model: object, fault: Callable[[int], None], shared: dict) -> None:
         self._model, self._fault, self._shared = model, fault, shared
         self.engine, self.thresholds, self.spec = model.engine, model.thresholds, model.spec
+        self.source = model.source
         self.class_names = model.class_names
 
     def place(self, frame: np.ndarray) -> object:
@@ -162,6 +165,65 @@ def test_mask_that_cannot_be_one(model, kind: str) -> None:
         with pytest.raises(BackendError, match="instead of uint8"):
             live(Broken(model, fault, {}), Policy(duration=20), [notes])
     assert sum(masked for _, masked in notes.frames) <= 2
+
+
+def test_crop_that_the_camera_cannot_have(model) -> None:
+    notes = Notes()
+    with pytest.raises(InputError, match="crop 500:400:0:0 reaches out of the 160x120 frame"):
+        live(model, Policy(duration=20, crop="500:400:0:0"), [notes])
+    assert notes.closed
+
+
+def test_a_run_of_n_frames_has_n(model) -> None:
+    for count in (1, 3):
+        notes = Notes()
+        (summary,) = live(model, Policy(frames=count), [notes], ["phantom:colonoscopy"])
+        assert (summary.frames, len(notes.frames)) == (count, count)
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        journal.say("nobody hears this")
+        monkeypatch.setattr(sys, "stderr", None)
+        journal.say("nor this")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
+
+
+def test_a_camera_that_becomes_too_small_for_the_crop(camera, model) -> None:
+    cam = camera()
+    notes = Notes()
+    threading.Timer(2.0, lambda: cam.do("size 160x120")).start()
+    threading.Timer(4.0, lambda: cam.do("size 320x240")).start()
+    live(model, Policy(duration=7, crop="200:200:10:10"), [notes], [cam.url])
+    states = [state for state, _ in notes.states]
+    wrong = next(at for at, (state, reason) in enumerate(notes.states) if "reaches out" in reason)
+    assert states[wrong] == "INVALID"
+    assert "LIVE" in states[wrong:]
+
+
+def test_two_streams_of_one_name_are_told_apart(model) -> None:
+    said: list[str] = []
+    live(model, Policy(frames=8), [[], []], [PHANTOM, PHANTOM], log=said.append)
+    assert len([line for line in said if ": LIVE" in line]) <= 4
+    assert {line.split(":")[1][-3:] for line in said if line.endswith(": LIVE")} == {"(1)", "(2)"}
+
+
+def test_drift_is_told_to_who_wants_it(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("EVERY", 2), ("ENOUGH", 4), ("REPORT", 4)):
+        monkeypatch.setattr(f"edgeseg.stream.drift.{name}", value)
+    said: list[str] = []
+    events, notes = EventsFile(EventsLog(tmp_path / "e.jsonl", live=True), "one"), Notes()
+    # A fundus is nothing that the polyp network was trained on.
+    live(model, Policy(frames=30), [events, notes], ["phantom:fundus"], log=said.append)
+    drift = [row for row in rows(tmp_path / "e.jsonl") if row["type"] == "drift"]
+    assert 1 <= len(drift) <= 4
+    assert (drift[0]["warning"], drift[0]["psi"] > 0.2, drift[0]["frames"]) == (True, True, 4)
+    assert drift[0].keys() >= {"stream", "sequence", "wall_time", "source_time", "state", "objects", "mean", "std"}
+    assert len([line for line in said if "unlike the training frames: PSI" in line]) == 1
+    assert notes.closed
 
 
 def test_slow_engine_takes_the_newest_frame(model) -> None:

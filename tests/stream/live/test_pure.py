@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from edgeseg.redact import redact, redact_of
+from edgeseg.redact import names_of, redact, redact_of, remember
 from edgeseg.stream.live.content import Content, Watch
 from edgeseg.stream.live.lag import Lag, SizeGate
 from edgeseg.stream.live.slot import Slot
@@ -190,12 +190,12 @@ def test_full_memory_is_said_before_it_kills(monkeypatch: pytest.MonkeyPatch) ->
 def test_events_turn_over_and_append(tmp_path) -> None:
     import json
 
-    from edgeseg.stream.sinks.events import EventsFile
+    from edgeseg.stream.sinks.events import EventsFile, EventsLog
     from edgeseg.stream.status import Status
 
     file = tmp_path / "e.jsonl"
     file.write_text('{"type": "mask"')  # of a run that was killed
-    events = EventsFile(file, "cam", live=True, rotate=2000)
+    events = EventsFile(EventsLog(file, live=True, rotate=2000), "cam")
     for number in range(40):
         events.status(Status("cam", "LIVE" if number % 2 else "STALE", "", number, 1.0, 1e9))
         last = (tmp_path / "e.jsonl").read_text() or (tmp_path / "e.jsonl.1").read_text()
@@ -207,6 +207,54 @@ def test_events_turn_over_and_append(tmp_path) -> None:
     assert [json.loads(row)["sequence"] for row in rows[1:-1]] == list(range(40))
     assert json.loads(rows[-1])["type"] == "end"
     assert all(part.stat().st_size < 2500 for part in parts)
+
+
+def test_streams_share_one_file_of_events(tmp_path) -> None:
+    import json
+
+    from edgeseg.stream.sinks.events import EventsFile, EventsLog
+    from edgeseg.stream.status import Status
+
+    log = EventsLog(tmp_path / "e.jsonl", live=True, rotate=2000)
+    streams = [EventsFile(log, name) for name in ("A", "B")]
+    for number in range(40):
+        for name, events in zip("AB", streams, strict=True):
+            events.status(Status(name, "LIVE" if number % 2 else "STALE", "", number, 1.0, 1e9))
+    streams[0].close()
+    streams[1].status(Status("B", "LOST", "", 40, 1.0, 1e9))
+    streams[1].close()
+    parts = sorted(tmp_path.glob("e.jsonl.*"), key=lambda one: -int(one.suffix[1:]))
+    rows = [json.loads(line) for part in [*parts, tmp_path / "e.jsonl"] for line in part.read_text().splitlines()]
+    said = [(row["stream"], row["sequence"]) for row in rows if row["type"] == "state"]
+    assert said == [(name, number) for number in range(40) for name in "AB"] + [("B", 40)]
+    assert [row["stream"] for row in rows if row["type"] == "end"] == ["A", "B"]
+
+
+def test_a_row_that_the_disk_takes_in_part_is_taken_back(tmp_path) -> None:
+    from edgeseg.errors import OutputError
+    from edgeseg.stream.sinks.events import EventsLog
+
+    log = EventsLog(tmp_path / "e.jsonl", live=True)
+    log.join()
+    log.add({"row": 1})
+
+    class Full:
+        def __init__(self, file) -> None:
+            self._file = file
+
+        def write(self, data: bytes) -> int:
+            if len(data) > 5:
+                return self._file.write(data[:5])
+            raise OSError(28, "No space left on device")
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._file, name)
+
+    log._file = Full(log._file)
+    with pytest.raises(OutputError, match="no space left"):
+        log.add({"row": 2})
+    log.leave()
+    assert (tmp_path / "e.jsonl").read_text() == '{"row": 1}\n'
 
 
 # Passwords.
@@ -224,11 +272,26 @@ def test_events_turn_over_and_append(tmp_path) -> None:
         "srt://camera:9000?passphrase=geheim&mode=caller",
         "Error: 'rtsp://nurse:geheim@camera/live' (111)",
         "https://:geheim@camera/",
+        "rtsp://nurse:ge'geheim@camera/live",
+        "rtsp://camera/user=admin_password=geheim_channel=1_stream=0.sdp",
+        "http://camera/video?loginuse=admin&loginpas=geheim",
+        "http://camera/video?SessionToken=geheim&x=1",
+        "gst:rtspsrc location=rtsp://camera/ user-id=admin user-pw=geheim ! decodebin",
+        "nurse:geheim@camera/live",
     ],
 )
 def test_passwords_are_hidden(text: str) -> None:
     assert "geheim" not in redact(text)
     assert "camera" in redact(text)
+
+
+def test_a_remembered_password_is_hidden_however_it_stands() -> None:
+    remember("rtsp://nurse:ge heim <1>@camera/live")
+    assert redact("ffmpeg: cannot log in with ge heim <1>") == "ffmpeg: cannot log in with ***"
+    assert names_of(["rtsp://u:a b@camera/1", "rtsp://v:c@camera/1"]) == [
+        "rtsp://***@camera/1 (1)",
+        "rtsp://***@camera/1 (2)",
+    ]
 
 
 def test_plain_texts_stay() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import io
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +11,12 @@ from pathlib import Path
 
 import av
 import cv2
+import lab
 import numpy as np
 import pytest
 
 import edgeseg
+from edgeseg.errors import InputError
 from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.sources import expand, kind_of
 
@@ -121,30 +122,10 @@ def test_hls_is_played_at_its_own_pace(web, watch) -> None:
 
 
 def test_mpegts_over_udp(watch) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    over = threading.Event()
-
-    def send() -> None:
-        with av.open(f"udp://127.0.0.1:{port}?pkt_size=1316", "w", format="mpegts") as video:
-            stream = video.add_stream("libx264", rate=25)
-            stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-            stream.options = {"g": "10", "preset": "ultrafast", "tune": "zerolatency"}
-            index = 0
-            while not over.wait(0.04):
-                video.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="bgr24")))
-                index += 1
-
-    thread = threading.Thread(target=send, daemon=True)
-    thread.start()
-    try:
-        watcher = watch(f"udp://127.0.0.1:{port}")
+    with lab.sending(picture, g="10") as address:
+        watcher = watch(address)
         watcher.wait_state("LIVE", 30)
         assert watcher.frames[-1][1].image.shape == (120, 160, 3)
-    finally:
-        over.set()
-        thread.join(5)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +155,11 @@ def test_lists(tmp_path: Path) -> None:
     file = tmp_path / "a.streams"
     file.write_text("# ward\nrtsp://a/1\n  0  \n\n")
     assert expand([str(file), "clip.mp4"]) == ["rtsp://a/1", "0", "clip.mp4"]
+    file.write_bytes(b"\xef\xbb\xbfrtsp://a/1#x  # from an editor that marks its files\n")
+    assert expand([str(file)]) == ["rtsp://a/1#x"]
+    file.write_text("other.streams\n")
+    with pytest.raises(InputError, match="lists another list"):
+        expand([str(file)])
 
 
 def test_the_capture_process_imports_no_runtime() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ import pytest
 
 pytest.importorskip("uvicorn", reason="pip install 'edgeseg[web]'")
 pytest.importorskip("websockets", reason="pip install 'edgeseg[web]'")
+
+sys.path.insert(0, str(Path(__file__).parent))
+from page import Page
 
 from edgeseg import fit
 from edgeseg.data.phantom import PhantomFrame, colonoscopy
@@ -156,3 +160,20 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Any] | None, np.ndarr
 @pytest.fixture(name="unpack")
 def unpack_fixture() -> Callable[[bytes], Any]:
     return unpack
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    page = Page(tmp_path_factory.mktemp("chromium"))
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(browser: Page) -> Iterator[Page]:
+    browser.complaints.clear()
+    yield browser
+    browser.call("Page.navigate", url="about:blank")
+    # A stopped server is part of some tests; Canvas2D is this file reading the mask back.
+    known = ("WebSocket", "ERR_CONNECTION_REFUSED", "Canvas2D")
+    assert [text for text in browser.complaints if not any(word in text for word in known)] == []
