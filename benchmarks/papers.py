@@ -108,6 +108,9 @@ def cost_row(block: str, folder: Path) -> tuple[dict[str, str], str]:
                 if (point["what"], point["block"]) == ("block", block) and point["side"] in (96, 192)
             }
             note = f"{name}, {value['machine']}"
+            if "ms_192" not in ours:
+                needed = value["summary"].get("one NL map at 192, computed GB per image")
+                note += "; 192x192 not timed there" + (f": one map takes {needed:.1f} GB an image" if needed else "")
             return ours, note + (f"; incomplete: no {', '.join(missing)}" if missing else "")
     return {}, "no stored result"
 

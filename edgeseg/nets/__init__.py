@@ -10,6 +10,7 @@ from edgeseg.nets.baselines.bisenet import BiSeNet
 from edgeseg.nets.baselines.cenet import CENet
 from edgeseg.nets.baselines.deeplabv3plus import DeepLabV3Plus
 from edgeseg.nets.baselines.dense_unet import DenseUNet
+from edgeseg.nets.baselines.denseaspp import DenseASPP
 from edgeseg.nets.baselines.enet import ENet
 from edgeseg.nets.baselines.fcn8s import FCN8s
 from edgeseg.nets.baselines.fcn16s import FCN16s
@@ -39,6 +40,7 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "enet": ENet,
     "fcn16s": FCN16s,
     "dense-unet": DenseUNet,
+    "denseaspp": DenseASPP,
     "bisenet": BiSeNet,
     "cenet": CENet,
     "r2unet": R2UNet,
