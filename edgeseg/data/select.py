@@ -133,6 +133,11 @@ def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Mani
     if name in dataset.lists:
         return Selection(dataset, name, tuple(dataset.subset(dataset.lists[name])))
     if split is None and not dataset.lists:
+        if manifest is not None and any(one.name == dataset.name for one in manifest.training.data):
+            raise DataError(
+                f"{dataset.root}: {manifest.name} was trained on a data set of this name, but its files have changed "
+                "and no list says which frames the model has not seen; give --split FILE, as in the run's splits/"
+            )
         return Selection(dataset, "all", dataset.pairs)
     raise DataError(
         f"{dataset.root}: has no {name}.txt and the model was not trained on it; give --split FILE with a list of stems"

@@ -287,7 +287,7 @@ def test_nothing_is_chosen_on_test_frames(tmp_path: Path) -> None:
 
 def test_nothing_is_chosen_on_test_frames_of_another_set(tmp_path: Path) -> None:
     root = folder(tmp_path / "set")
-    stranger = model(root, open_and_resolve(root), listing="0" * 64)
+    stranger = model(folder(tmp_path / "elsewhere"), open_and_resolve(root))
     assert len(to_choose([root], None, stranger)[0].pairs) == 30  # no lists: nothing is held out
     (root / "val.txt").write_text("f000\nf001\n")
     (root / "test.txt").write_text("f001\nf002\n")
@@ -352,7 +352,7 @@ def test_other_frames_than_the_model_saw(tmp_path: Path) -> None:
     """All pairs where the folder has no lists; its lists where it has some; never a silent guess."""
     root = folder(tmp_path / "set")
     splits = open_and_resolve(root)
-    other = model(root, splits, listing="0" * 64)
+    other = model(folder(tmp_path / "elsewhere"), splits)
     assert stems_of(root, None, other) == tuple(singles(30))
     assert stems_of(root, None, None) == tuple(singles(30))
     for manifest in (other, None):
@@ -363,6 +363,23 @@ def test_other_frames_than_the_model_saw(tmp_path: Path) -> None:
     assert stems_of(root, "test", None) == ("f003",)
     with pytest.raises(DataError, match=r"has no val\.txt"):
         stems_of(root, None, other, "val")
+
+
+def test_frames_added_after_the_training(tmp_path: Path) -> None:
+    """The splits cannot be drawn again, and all frames would be mostly those it was trained on."""
+    root = folder(tmp_path / "set")
+    manifest = model(root, open_and_resolve(root))
+    for part in ("images", "masks"):
+        (root / part / "f999.png").write_bytes(b"new")
+    said = (
+        "npnet-polyp was trained on a data set of this name, but its files have changed and no list says which frames"
+    )
+    for default in ("val", "test"):
+        with pytest.raises(DataError, match=said):
+            stems_of(root, None, manifest, default)
+    file = tmp_path / "new.txt"
+    file.write_text("f999")
+    assert stems_of(root, str(file), manifest) == ("f999",)
 
 
 def test_split_files_and_nonsense(tmp_path: Path) -> None:
