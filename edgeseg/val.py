@@ -38,6 +38,7 @@ class Report:
     worst: list[Comparison] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
     trained_on: int = 0
+    trained_beside: int = 0
 
     def ece(self) -> float:
         """Expected calibration error of all pixels; with several classes that of the likeliest."""
@@ -53,6 +54,7 @@ class Report:
             "auc_from": self.auc_from,
             "n_images": len(self.tally.images),
             "trained_on": self.trained_on,
+            "trained_beside": self.trained_beside,
             "per_image": self.tally.per_image(),
             "pooled": self.tally.pooled(),
             "ece": self.ece(),
@@ -80,6 +82,8 @@ class Report:
         table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
         if self.trained_on:
             table.caption += f"; the model was TRAINED on {self.trained_on} of these images"
+        if self.trained_beside:
+            table.caption += f"; {self.trained_beside} are other images of what it was trained on (sequences, patients)"
         table.caption_justify = "left"
         return table
 
@@ -140,7 +144,7 @@ def validate(
             tally,
             ordered,
             provenance(source.manifest),
-            sum(seen_already(one, source.manifest) for one in selections),
+            *map(sum, zip(*(seen_already(one, source.manifest) for one in selections), strict=True)),
         )
 
 

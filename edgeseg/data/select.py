@@ -81,12 +81,17 @@ def _test_stems(dataset: Dataset, manifest: mf.Manifest) -> set[str]:
     return set(dataset.lists.get("test", ()))
 
 
-def seen(selection: Selection, manifest: mf.Manifest | None) -> int:
-    """How many frames of a selection the model was trained on, as far as its splits can be found again."""
+def seen(selection: Selection, manifest: mf.Manifest | None) -> tuple[int, int]:
+    """How many frames of a selection the model was trained on, and how many others are of the same groups.
+
+    Groups are sequences or patients. As far as the model's splits can be found again: 0 and 0 where they cannot.
+    """
     with contextlib.suppress(DataError):
         trained = set(_trained_split(selection.dataset, "train", manifest) or ())
-        return sum(pair.stem in trained for pair in selection.pairs)
-    return 0
+        groups = {pair.group for pair in selection.dataset.pairs if pair.stem in trained} - {None}
+        others = [pair for pair in selection.pairs if pair.stem not in trained]
+        return len(selection.pairs) - len(others), sum(pair.group in groups for pair in others)
+    return 0, 0
 
 
 def check_parent(run: Path, data: list[Path], seed: int, train_list: Path | None, val_fraction: float) -> None:

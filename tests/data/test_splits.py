@@ -246,9 +246,27 @@ def test_a_model_trained_on_a_list_of_the_folder(tmp_path: Path) -> None:
     assert stems_of(root, None, old) == tuple(stems[:10])
     for one in (manifest, old):
         (picked,) = select([root], str(root / "test.txt"), "test", one)
-        assert seen(picked, one) == len(set(splits.train) & set(stems[15:])) > 0
-        assert seen(select([root], None, "test", one)[0], one) == 0
-        assert seen(picked, None) == 0
+        assert seen(picked, one) == (len(set(splits.train) & set(stems[15:])), 0)
+        assert seen(picked, one)[0] > 0
+        assert seen(select([root], None, "test", one)[0], one) == (0, 0)
+        assert seen(picked, None) == (0, 0)
+
+
+def test_neighbours_of_training_frames_are_counted(tmp_path: Path) -> None:
+    """As in the usual split of CVC-ClinicDB: other frames, of the same sequences."""
+    root = folder(tmp_path / "set")
+    stems = list(singles(30))
+    lines = [f"{stem},s{number // 10}" for number, stem in enumerate(stems)]
+    (root / "groups.csv").write_text("\n".join(["stem,group", *lines]) + "\n")
+    (root / "train.txt").write_text("\n".join(stems[:15]))  # s0 and half of s1, one of which validates
+    (root / "test.txt").write_text("\n".join(stems[15:]))
+    splits = open_and_resolve(root, 0)
+    manifest = model(root, splits)
+    (picked,) = select([root], None, "test", manifest)
+    trained = {int(stem[1:]) // 10 for stem in splits.train}
+    assert seen(picked, manifest) == (0, sum(int(stem[1:]) // 10 in trained for stem in splits.test))
+    (every,) = select([root], "train", "test", manifest)
+    assert seen(every, manifest) == (len(splits.train), 0)
 
 
 def test_a_model_that_saw_every_frame_of_the_test_list(tmp_path: Path) -> None:
