@@ -1,12 +1,15 @@
 """Masks where there is nothing to find, a minute of video at 25 frames a second.
 
-    python -m benchmarks.false_masks MODEL [--data DIR] [--out FILE.json] [--threshold T] [--crops 150]
+    python -m benchmarks.false_masks MODEL [--data DIR] [--split val] [--out FILE.json] [--threshold T] [--crops 150]
 
 * phantom: the stretches of a synthetic colonoscopy in which no polyp is visible.
-* mucosa: the largest rectangle beside the polyp (16 pixels away from its mask) of test images of CVC-ClinicDB and
+* mucosa: the largest rectangle beside the polyp (16 pixels away from its mask) of images of CVC-ClinicDB and
   Kvasir-SEG, if it is at least 96 pixels high and wide; enlarged by the fit as any frame is. These are stills: their
   figure is the share of crops with a mask, times 1,500. A crop may hold an unlabelled polyp, so it is an upper bound.
 * laparoscopy: the clip of a gallbladder operation, no colon at all.
+
+Mucosa is of the test split; with `--split val` it is of the model's validation frames, and then the phantom is another
+one and the laparoscopy is left out: those are the figures to choose a ``min_area`` or a threshold by.
 
 A false mask is one with any pixel left after the manifest's ``min_area``. The figure beside it counts only masks of at
 least 0.2 % of the frame, about 15 pixels across at 384×288.
@@ -17,7 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,9 +31,9 @@ from numpy.typing import NDArray
 
 from edgeseg.atomic import atomic_write
 from edgeseg.bundle import open_model
-from edgeseg.data.dataset import read_pair
-from edgeseg.data.layouts import open_dataset
+from edgeseg.data.dataset import Pair, read_pair
 from edgeseg.data.phantom import PHANTOMS
+from edgeseg.data.select import select
 from edgeseg.provenance import provenance
 from edgeseg.stream.sources import open_source
 
@@ -41,6 +44,7 @@ Image = NDArray[np.uint8]
 PER_MINUTE = 25 * 60
 MARGIN, SMALLEST = 16, 96
 VISIBLE = 0.002
+PHANTOM_SEEDS = {"test": 11, "val": 12}
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,10 @@ def largest_free(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     return max(fitting, key=lambda band: band[2] * band[3]) if fitting else None
 
 
-def crops(folder: Path, number: int) -> Iterator[Image]:
-    """Mucosa without polyp, from the test list; mostly dark crops (the corners of the optics) are left out."""
-    dataset = open_dataset(folder)
+def crops(pairs: Sequence[Pair], number: int) -> Iterator[Image]:
+    """Mucosa without polyp; mostly dark crops (the corners of the optics) are left out."""
     count = 0
-    for pair in dataset.subset(dataset.lists["test"]):
+    for pair in pairs:
         frame, truth = read_pair(pair)
         box = largest_free(truth > 0)
         if box is None:
@@ -87,9 +90,9 @@ def crops(folder: Path, number: int) -> Iterator[Image]:
             return
 
 
-def phantom(number: int) -> Iterator[Image]:
+def phantom(number: int, seed: int) -> Iterator[Image]:
     """Frames of the phantom in which no pixel is polyp."""
-    for frame in PHANTOMS["colonoscopy"](number, 480, 360, 11):
+    for frame in PHANTOMS["colonoscopy"](number, 480, 360, seed):
         if not frame.mask.any():
             yield frame.image
 
@@ -114,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--data", default=os.environ.get("EDGESEG_DATA", "../shared/data"), type=Path)
+    parser.add_argument("--split", choices=sorted(PHANTOM_SEEDS), default="test")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--threshold", type=float)
     parser.add_argument("--frames", type=int, default=250, help="of the phantom")
@@ -122,13 +126,15 @@ def main() -> None:
     words = parser.parse_args()
     source = open_model(words.model)
     with source.load(precision=words.precision, threshold=words.threshold, threads=1) as model:
-        rows = [measure(model, "phantom without polyp", phantom(words.frames), stills=False)]
+        nothing = phantom(words.frames, PHANTOM_SEEDS[words.split])
+        rows = [measure(model, "phantom without polyp", nothing, stills=False)]
         for name in ("cvc_clinicdb", "kvasir_seg"):
             if (words.data / name).is_dir():
-                found = crops(words.data / name, words.crops)
-                rows.append(measure(model, f"mucosa of {name} test", found, stills=True))
+                (picked,) = select([words.data / name], words.split, words.split, source.manifest)
+                found = crops(picked.pairs, words.crops)
+                rows.append(measure(model, f"mucosa of {name} {words.split}", found, stills=True))
         clip = words.data / "video" / "laparoscopy_720p_250f.mp4"
-        if clip.is_file():
+        if clip.is_file() and words.split == "test":
             images = (frame.image for frame in open_source(str(clip)))
             rows.append(measure(model, "laparoscopy", images, stills=False))
         engine, thresholds = str(model.engine), model.thresholds

@@ -108,6 +108,9 @@ def cost_row(block: str, folder: Path) -> tuple[dict[str, str], str]:
                 if (point["what"], point["block"]) == ("block", block) and point["side"] in (96, 192)
             }
             note = f"{name}, {value['machine']}"
+            if "ms_192" not in ours:
+                needed = value["summary"].get("one NL map at 192, computed GB per image")
+                note += "; 192x192 not timed there" + (f": one map takes {needed:.1f} GB an image" if needed else "")
             return ours, note + (f"; incomplete: no {', '.join(missing)}" if missing else "")
     return {}, "no stored result"
 
@@ -116,7 +119,7 @@ def make(entry: dict[str, Any], columns: list[str], stored: list[Result], folder
     """One row from its entry in papers.toml."""
     paper = {key: str(value) for key, value in entry.get("paper", {}).items()}
     row = Row(entry["of"], entry["table"], entry["name"], entry.get("recipe", ""), "", paper)
-    row.ours = counted(entry)
+    row.ours = {key: value for key, value in counted(entry).items() if key in columns}
     if "why" in entry:
         row.status = f"cannot be run: {entry['why']}"
     elif "cost" in entry:
@@ -148,10 +151,17 @@ def rows(results: Path) -> list[Row]:
         for name, switches in zip(part["names"], part["recipes"], strict=True):
             # A line of the recipe's options; the paper's full row is DNL-Net itself.
             entry = {"of": "dnlnet", "table": "?", "name": f"ablation: {name}", "frames": "drive test"}
+            context, attention = switches.split("-")
+            entry |= {"network": "dnlnet", "options": {"context": context, "attention": attention}}
             recipe = "dnlnet-drive-paper" if name == "full" else f"dnlnet-drive-paper-{switches}"
             out.append(make(entry | {"recipe": recipe}, table["dnlnet"]["columns"], stored, results))
+    for part in table["comparator"]:
+        for name, network in zip(part["names"], part["networks"], strict=True):
+            entry = {"of": "dnlnet", "table": "?", "name": f"comparator: {name}", "frames": "drive test"}
+            entry |= {"network": network, "recipe": f"{network}-drive-paper"}
+            out.append(make(entry, table["dnlnet"]["columns"], stored, results))
     for part in table["open"]:
-        out += [Row("dnlnet", "?", f"comparator: {name}", "", "open: not built yet") for name in part["names"]]
+        out += [Row("dnlnet", "?", f"comparator: {name}", "", f"open: {part['why']}") for name in part["names"]]
     return out
 
 
@@ -174,7 +184,7 @@ def wanted(row: Row, key: str) -> bool:
     """Whether the paper's table has such a column for the row."""
     if row.of == "npnet":
         return row.table == "1" or key in ("iou", "dice")
-    return row.table != "4" and key in POOLED
+    return row.table != "4" and key in (*POOLED, "parameters_m")
 
 
 def main() -> None:

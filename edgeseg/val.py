@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgeseg import console, metrics, reliability
 from edgeseg.atomic import atomic_write
 from edgeseg.bundle import open_model
+from edgeseg.data.select import seen as seen_already
 from edgeseg.data.select import select
 from edgeseg.evaluate import Comparison, evaluate
 from edgeseg.postprocess import threshold_level
@@ -36,6 +37,8 @@ class Report:
     tally: metrics.Tally
     worst: list[Comparison] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
+    trained_on: int = 0
+    trained_beside: int = 0
 
     def ece(self) -> float:
         """Expected calibration error of all pixels; with several classes that of the likeliest."""
@@ -50,6 +53,8 @@ class Report:
             "thresholds": self.thresholds,
             "auc_from": self.auc_from,
             "n_images": len(self.tally.images),
+            "trained_on": self.trained_on,
+            "trained_beside": self.trained_beside,
             "per_image": self.tally.per_image(),
             "pooled": self.tally.pooled(),
             "ece": self.ece(),
@@ -75,6 +80,10 @@ class Report:
         table.add_row("ECE", "–", f"{self.ece():.4f}")
         where = "inside the field of view" if self.area == "fov" else "whole frames"
         table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
+        if self.trained_on:
+            table.caption += f"; the model was TRAINED on {self.trained_on} of these images"
+        if self.trained_beside:
+            table.caption += f"; {self.trained_beside} are other images of what it was trained on (sequences, patients)"
         table.caption_justify = "left"
         return table
 
@@ -135,6 +144,7 @@ def validate(
             tally,
             ordered,
             provenance(source.manifest),
+            *map(sum, zip(*(seen_already(one, source.manifest) for one in selections), strict=True)),
         )
 
 

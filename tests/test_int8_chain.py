@@ -191,3 +191,17 @@ def test_activations_that_are_no_numbers(tiny_run: Path, tmp_path: Path, edgeseg
     with pytest.raises(EdgesegError, match="is not finite on this frame; the weights are broken") as caught:
         collect.collect(model.SerializeToString(), [("f", frame)])
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("command", [("export", "--int8"), ("sensitivity",)])
+def test_nothing_is_tuned_on_test_frames(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable, command: tuple[str, ...]
+) -> None:
+    name, *more = command
+    out = tmp_path / ("out.edgeseg" if name == "export" else "out.png")
+    words = (name, tiny_run, "--data", tiny_data, "--out", out, *more)
+    said = edgeseg_cli(*words, "--split", "test").sentence(2)
+    assert "--split test: the test split only reports, nothing may be chosen on it" in said
+    said = edgeseg_cli(*words, "--split", tiny_run / "splits" / "phantom.test.txt").sentence(2)
+    assert "are test frames of" in said
+    assert not out.exists()

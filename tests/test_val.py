@@ -129,3 +129,16 @@ def test_out_that_cannot_be(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, 
     (tmp_path / "file").write_text("x")
     assert edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", tmp_path / "file").sentence(5)
     assert (tmp_path / "file").read_text() == "x"
+
+
+def test_frames_it_was_trained_on_are_said(tiny_run: Path, tiny_data: Path, edgeseg_cli) -> None:
+    held_out = edgeseg_cli("val", tiny_run, "--data", tiny_data, "--json", "-")
+    assert held_out.json["trained_on"] == 0
+    stems = [*(tiny_run / "splits" / f"phantom.{name}.txt" for name in ("train", "test"))]
+    mixed = tiny_run.parent / "mixed.txt"
+    mixed.write_text("".join(file.read_text() for file in stems))
+    trained = len(stems[0].read_text().split())
+    said = edgeseg_cli("val", tiny_run, "--data", tiny_data, "--split", mixed, "--json", "-")
+    assert said.json["trained_on"] == trained > 0
+    shown = edgeseg_cli("val", tiny_run, "--data", tiny_data, "--split", mixed)
+    assert f"the model was TRAINED on {trained} of these images" in " ".join(shown.out.split())

@@ -44,3 +44,32 @@ def test_polyp_model_on_the_real_clip(data_dir: Callable[[str], Path]) -> None:
 def test_polyp_model_on_a_clip_without_polyps(data_dir: Callable[[str], Path]) -> None:
     with open_bundle("npnet-polyp").load() as model:
         assert false_masks(model, data_dir("video")).episodes <= FALSE_EPISODES
+
+
+def test_list_says_how_much_each_holds(edgeseg_cli: Callable) -> None:
+    sizes = {
+        name: sum(f.stat().st_size for f in (ZOO / f"{name}.edgeseg").rglob("*") if f.is_file()) for name in zoo_names()
+    }
+    rows = edgeseg_cli("zoo", "--json", "-").json["zoo"]
+    assert {row["name"]: row["bytes"] for row in rows} == sizes
+    said = edgeseg_cli("zoo").out
+    assert all(name in said for name in sizes)
+    assert f"{sum(sizes.values()) / 1e6:.1f} MB in all" in said
+    assert all(f"{size / 1e6:.1f}" in said for size in sizes.values())
+
+
+@pytest.mark.parametrize("name", zoo_names())
+def test_card_of_a_zoo_bundle(name: str) -> None:
+    """Data, terms, use and non-use, figures by set and split."""
+    source = open_bundle(name)
+    manifest = require_manifest(source)
+    document = next(one for one in manifest.documents if one.role == "card")
+    text = source.read(document.file, document.sha256, document.size).decode()
+    assert manifest.terms.notice in text
+    assert "Intended: " in text
+    assert "Not intended: " in text
+    for one in manifest.training.splits:
+        assert one.data in text
+    for figure in manifest.evaluations:
+        assert f"| {figure.subject} | {figure.backend} | {figure.data} {figure.split} | {figure.images} |" in text
+    assert any(figure.split == "test" and figure.purpose == "report" for figure in manifest.evaluations)

@@ -30,13 +30,13 @@ def command(
 
     from edgeseg.bundle import open_model, require_manifest
     from edgeseg.calibration import chart, sensitivity
-    from edgeseg.data.select import select
+    from edgeseg.data.select import to_choose
     from edgeseg.export import int8
     from edgeseg.export.run import float_graph
 
     source = open_model(model)
     manifest = require_manifest(source)
-    pairs = [pair for selection in select(data, split, "val", manifest) for pair in selection.pairs]
+    pairs = [pair for selection in to_choose(data, split, manifest) for pair in selection.pairs]
     graph = float_graph(source, manifest, 17, [], lambda _: None).data
     wanted = int8.Wanted(("int8-cpu",), calibration)
     table = int8.find_table(graph, manifest, source, wanted, data, lambda _: None)

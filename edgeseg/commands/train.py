@@ -31,6 +31,7 @@ def command(
     from edgeseg.console import require
 
     require("train", "torch", "lightning", "monai")
+    from edgeseg.data.select import check_parent
     from edgeseg.train import recipe as recipes
     from edgeseg.train.run import train
 
@@ -47,6 +48,7 @@ def command(
         file = start_from / "weights.safetensors"
         if not file.is_file():
             raise UsageError(f"--from {start_from}: is no run (no weights.safetensors in it)")
+        check_parent(start_from, data, seed, split, loaded.train.val_fraction)
         weights = file.read_bytes()
     folder = out or Path("runs") / loaded.name
     train(

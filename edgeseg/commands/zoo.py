@@ -24,14 +24,26 @@ def command(
     names = zoo_names()
     if name is not None and name not in names:
         raise UsageError(f"no zoo bundle {name!r}; there are {', '.join(names) or 'none'}")
-    table = Table("name", "network", "input", "graphs", "Dice", "terms")
-    rows = []
+    table = Table()
+    for heading in ("name", "network", "input", "MB", "graphs", "Dice on test frames", "terms"):
+        table.add_column(heading, no_wrap=heading == "name")
+    rows: list[dict[str, object]] = []
+    total = 0
     for one in [name] if name else names:
-        manifest = require_manifest(open_bundle(one))
-        figures = [f"{e.per_image.dice:.3f} ({e.subject}, {e.data} {e.split})" for e in manifest.evaluations]
-        graphs = ", ".join(f"{graph.precision} {graph.gate}" for graph in manifest.graphs)
+        source = open_bundle(one)
+        manifest = require_manifest(source)
+        # Once for float and once for each INT8 graph; what it is on every backend and on validation is in the card.
+        reported = {(e.subject, e.data): e.per_image.dice for e in manifest.evaluations if e.purpose == "report"}
+        figures = [f"{dice:.3f} {data}, {subject}" for (subject, data), dice in reported.items()]
+        graphs = "\n".join(f"{graph.name} {graph.gate}" for graph in manifest.graphs)
         size = f"{manifest.frame.height}x{manifest.frame.width}"
-        table.add_row(one, manifest.task.network, size, graphs, "\n".join(figures), manifest.terms.notice)
-        rows.append(manifest.model_dump(by_alias=True, exclude_none=True))
+        held = sum(file.stat().st_size for file in source.path.rglob("*") if file.is_file())
+        total += held
+        table.add_row(
+            one, manifest.task.network, size, f"{held / 1e6:.1f}", graphs, "\n".join(figures), manifest.terms.notice
+        )
+        rows.append(manifest.model_dump(by_alias=True, exclude_none=True) | {"bytes": held})
+    if name is None:
+        table.caption = f"{total / 1e6:.1f} MB in all"
     console.console(json_to, quiet=quiet).print(table)
     console.write_json({"zoo": rows}, json_to)

@@ -10,8 +10,8 @@ from pathlib import Path
 from edgeseg import manifest as mf
 from edgeseg.data.dataset import Dataset, Pair, read_list
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.splits import draw, list_sha256, training_part
-from edgeseg.errors import DataError
+from edgeseg.data.splits import draw, held_out, list_sha256, resolve, training_part
+from edgeseg.errors import DataError, UsageError
 
 NAMES = ("train", "val", "test")
 
@@ -47,6 +47,84 @@ def select(data: list[Path], split: str | None, default: str, manifest: mf.Manif
     return out
 
 
+def to_choose(data: list[Path], split: str | None, manifest: mf.Manifest) -> list[Selection]:
+    """Frames that something may be chosen on, such as the layers that stay in float: never test frames.
+
+    Args:
+        data: folders.
+        split: as given, or None for the validation split.
+        manifest: of the model.
+
+    Raises:
+        UsageError: test frames.
+        DataError: as :func:`select`.
+    """
+    rule = "the test split only reports, nothing may be chosen on it; leave --split out to use the validation split"
+    if split == "test":
+        raise UsageError(f"--split test: {rule}")
+    out = select(data, split, "val", manifest)
+    for one in out:
+        test = _test_stems(one.dataset, manifest)
+        shared = sorted(pair.stem for pair in one.pairs if pair.stem in test)
+        if shared:
+            raise UsageError(
+                f"--split {one.split}: {len(shared)} of its frames (such as {shared[0]}) are test frames of "
+                f"{one.dataset.root}; {rule}"
+            )
+    return out
+
+
+def _test_stems(dataset: Dataset, manifest: mf.Manifest) -> set[str]:
+    """What is held out from the model as test frames, or by the set itself; empty where nothing says."""
+    with contextlib.suppress(DataError):
+        return set(_trained_split(dataset, "test", manifest) or dataset.lists.get("test", ()))
+    return set(dataset.lists.get("test", ()))
+
+
+def seen(selection: Selection, manifest: mf.Manifest | None) -> tuple[int, int]:
+    """How many frames of a selection the model was trained on, and how many others are of the same groups.
+
+    Groups are sequences or patients. As far as the model's splits can be found again: 0 and 0 where they cannot.
+    """
+    with contextlib.suppress(DataError):
+        trained = set(_trained_split(selection.dataset, "train", manifest) or ())
+        groups = {pair.group for pair in selection.dataset.pairs if pair.stem in trained} - {None}
+        others = [pair for pair in selection.pairs if pair.stem not in trained]
+        return len(selection.pairs) - len(others), sum(pair.group in groups for pair in others)
+    return 0, 0
+
+
+def check_parent(run: Path, data: list[Path], seed: int, train_list: Path | None, val_fraction: float) -> None:
+    """Whether a training may begin with the weights of ``run``: what holds out frames now must not have shaped them.
+
+    Args:
+        run: whose ``splits/`` say what it saw.
+        data: folders of the training to come.
+        seed: of its draws.
+        train_list: its ``--split``.
+        val_fraction: its recipe's.
+
+    Raises:
+        UsageError: the run was trained on, or chose by, frames that are held out now.
+        DataError: as :func:`edgeseg.data.splits.resolve`.
+    """
+    for dataset in map(open_dataset, data):
+        now = resolve(dataset, seed, train_list=train_list, val_fraction=val_fraction)
+        before = {
+            name: set(read_list(file))
+            for name in ("train", "val")
+            if (file := run / "splits" / f"{dataset.name}.{name}.txt").is_file()
+        }
+        for then, held in (("train", "test"), ("train", "val"), ("val", "test")):
+            shared = sorted(before.get(then, set()) & set(now.of(held)))
+            if shared:
+                raise UsageError(
+                    f"--from {run}: {len(shared)} frames of {dataset.name} (such as {shared[0]}) were in its {then} "
+                    f"split and are in this training's {held} split; take that run's --seed and --split, and a "
+                    "val_fraction that is not larger"
+                )
+
+
 def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Manifest | None) -> Selection:
     name = split or default
     if name not in NAMES:
@@ -60,6 +138,11 @@ def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Mani
     if name in dataset.lists:
         return Selection(dataset, name, tuple(dataset.subset(dataset.lists[name])))
     if split is None and not dataset.lists:
+        if manifest is not None and any(one.name == dataset.name for one in manifest.training.data):
+            raise DataError(
+                f"{dataset.root}: {manifest.name} was trained on a data set of this name, but its files have changed "
+                "and no list says which frames the model has not seen; give --split FILE, as in the run's splits/"
+            )
         return Selection(dataset, "all", dataset.pairs)
     raise DataError(
         f"{dataset.root}: has no {name}.txt and the model was not trained on it; give --split FILE with a list of stems"
@@ -67,16 +150,25 @@ def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Mani
 
 
 def _trained_split(dataset: Dataset, name: str, manifest: mf.Manifest | None) -> tuple[str, ...] | None:
-    """The split the model was trained with, found again by its hash; None if it was trained on other frames."""
+    """The split the model was trained with, found again by its hash; None if it was trained on other frames.
+
+    A test split that the manifest does not name is the one that goes with the training list that was used.
+    """
     if manifest is None:
         return None
     training = manifest.training
     known = {one.split: one for one in training.splits if one.data == dataset.name}
     listings = {one.name: one.listing_sha256 for one in training.data}
-    if name not in known or listings.get(dataset.name) != dataset.listing_sha256():
+    if not known or listings.get(dataset.name) != dataset.listing_sha256():
         return None
+    by = known.get(name) or known.get("train")
     for stems in _candidates(dataset, training.seed, known):
-        if list_sha256(stems[name]) == known[name].list_sha256:
+        if by is not None and list_sha256(stems[by.split]) == by.list_sha256:
+            if not stems[name] or (name == "test" and set(stems["test"]) & {*stems["train"], *stems["val"]}):
+                raise DataError(
+                    f"{dataset.root}: {manifest.name} was trained on it and no frames are known that it has not seen; "
+                    "give --split FILE with a list of such stems"
+                )
             return stems[name]
     raise DataError(
         f"{dataset.root}: the {name} split that {manifest.name} was trained with cannot be found again "
@@ -92,7 +184,7 @@ def _candidates(dataset: Dataset, seed: int, known: dict[str, mf.SplitUse]) -> I
         with contextlib.suppress(DataError):  # a README.txt is no list
             listed = read_list(file)
             if stems_here.issuperset(listed):
-                parts.append((listed, ()))
+                parts.append((listed, held_out(dataset, file)))
     for part, test in parts:
         if "val" in dataset.lists:
             yield {"train": tuple(part), "val": dataset.lists["val"], "test": tuple(test)}

@@ -24,7 +24,7 @@ VAL_FRACTION = 0.1
 
 @dataclass(frozen=True)
 class Splits:
-    """Stems of each part, sorted; ``test`` is empty where an explicit list replaced the set's own."""
+    """Stems of each part, sorted; ``test`` is empty where a list was given and nothing says what it holds out."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -46,9 +46,15 @@ def resolve(
         val_fraction: least share of the training part that becomes validation, if no ``val.txt`` says.
 
     Raises:
-        DataError: a part is empty, or a stem is in two of them.
+        DataError: a part is empty, a stem is in two of them, or ``train_list`` holds test frames.
     """
     part, test = training_part(dataset, seed, train_list)
+    both = sorted(set(part) & set(test)) if train_list is not None else []
+    if train_list is not None and both:
+        raise DataError(
+            f"{train_list}: {len(both)} of its frames (such as {both[0]}) are in the test split of {dataset.root}, "
+            f"which only reports; take them out, or say in {counterpart(train_list)} what this training holds out"
+        )
     listed = dataset.lists.get("val") if train_list is None else None
     pairs = dataset.subset(part)
     train, val = (part, listed) if listed is not None else draw(pairs, math.ceil(val_fraction * len(pairs)), seed)
@@ -71,7 +77,7 @@ def training_part(dataset: Dataset, seed: int, train_list: Path | None = None) -
         DataError: ``train_list`` cannot be read.
     """
     if train_list is not None:
-        return read_list(train_list), ()
+        return read_list(train_list), held_out(dataset, train_list)
     if "train" in dataset.lists:
         return dataset.lists["train"], dataset.lists.get("test", ())
     if "test" in dataset.lists:
@@ -79,6 +85,22 @@ def training_part(dataset: Dataset, seed: int, train_list: Path | None = None) -
         return [pair.stem for pair in dataset.pairs if pair.stem not in kept], dataset.lists["test"]
     pairs = [pair for pair in dataset.pairs if pair.stem not in set(dataset.lists.get("val", ()))]
     return draw(pairs, math.ceil(TEST_FRACTION * len(pairs)), seed)
+
+
+def counterpart(train_list: Path) -> Path:
+    """The list of what a training list holds out, by its name: ``train_seq.txt`` → ``test_seq.txt`` beside it."""
+    name = train_list.name
+    return train_list.with_name(name.replace("train", "test") if "train" in name else f"test_{name}")
+
+
+def held_out(dataset: Dataset, train_list: Path) -> tuple[str, ...]:
+    """Stems that a training on ``train_list`` must not see: its counterpart's, else those of the set's own test list.
+
+    Raises:
+        DataError: the counterpart cannot be read.
+    """
+    other = counterpart(train_list)
+    return read_list(other) if other.is_file() else dataset.lists.get("test", ())
 
 
 def draw(pairs: list[Pair], count: int, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -22,13 +22,17 @@ def write(manifest: mf.Manifest) -> bytes:
     if use is not None:
         lines += ["## Use", "", f"Intended: {use.intended}", "", f"Not intended: {', '.join(use.not_intended)}.", "",
                   f"Figures hold for: {use.frames}.", ""]  # fmt: skip
-    lines += ["## Training", ""]
-    lines += [f"- {one.data}, {one.split}: {one.images} images" for one in training.splits]
+    lines += ["## Data", ""]
+    for data in training.data:
+        parts = ", ".join(f"{one.images} {one.split}" for one in training.splits if one.data == data.name)
+        lines += [f"- {data.name}: {parts}. Terms: {data.terms}."]
+    lines += ["", "## Training", ""]
     lines += [
         f"- recipe {training.recipe}, seed {training.seed}, epoch {training.epoch + 1} of {training.epochs}",
         f"- weights sha256 `{training.weights_sha256}`",
         "",
     ]
+    lines += _operating(manifest)
     if manifest.calibration is not None:
         one = manifest.calibration
         lines += [
@@ -50,6 +54,22 @@ def write(manifest: mf.Manifest) -> bytes:
         lines += ["None: the bundle was made without labelled frames."]
     lines += ["", "`edgeseg verify BUNDLE --data DIR` measures again; report.html shows more.", ""]
     return "\n".join(lines).encode()
+
+
+def _operating(manifest: mf.Manifest) -> list[str]:
+    """Where the probability is cut, what that was chosen on, and how far probability is frequency."""
+    lines = []
+    for point in manifest.operating_points or ():
+        chosen = next(one.threshold for one in manifest.classes if one.name == point.class_)
+        text = (
+            f"{point.class_}: {chosen} of 255, by the rule {point.rule} on {point.data} {point.split}, where the "
+            f"calibration error (ECE) of the pixels is {point.ece:.4f}."
+        )
+        lines += ["## Operating point", "", text, "", "| threshold | sensitivity | precision |", "|---|---|---|"]
+        rows = zip(point.thresholds, point.sensitivity, point.precision, strict=True)
+        lines += [f"| {level} | {sensitivity:.4f} | {precision:.4f} |" for level, sensitivity, precision in rows]
+        lines += [""]
+    return lines
 
 
 def _row(one: mf.Evaluation) -> str:

@@ -13,7 +13,7 @@ from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest
 from edgeseg.calibration import table as tables
 from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
-from edgeseg.data.select import select
+from edgeseg.data.select import select, to_choose
 from edgeseg.errors import DataError, ModelError, OutputError
 from edgeseg.export import check, forms, gate, int8, parity
 from edgeseg.export.papers import Paper, document, with_papers
@@ -69,7 +69,7 @@ def export_run(
     Args:
         source: a run, or a bundle whose float graph is used again.
         data: labelled frames for gates and report; without any the gate is *parity*, on phantom frames.
-        split: of the gate's frames; the validation split by default.
+        split: of the gate's frames; the validation split by default, never the test split.
         out: the bundle; RUN/NAME.edgeseg, or the bundle itself, by default.
         opset: of the float graph.
         wanted: graphs beside the float one.
@@ -87,7 +87,7 @@ def export_run(
     atomic.check_writable(target)
     if imgsz is not None:
         run = resized(run, source, imgsz)
-    selections = select(data, split, "val", run) if data else []
+    selections = to_choose(data, split, run) if data else []
     pairs = [pair for selection in selections for pair in selection.pairs]
     frames = check.fitted_frames(pairs, run.frame, PARITY_FRAMES) if pairs else phantom_frames(run)
     graph = float_graph(source, run, opset, frames, step)

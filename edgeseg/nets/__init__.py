@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 from edgeseg.errors import UsageError
 from edgeseg.nets.baselines.attention_unet import AttentionUNet
+from edgeseg.nets.baselines.bisenet import BiSeNet
+from edgeseg.nets.baselines.cenet import CENet
+from edgeseg.nets.baselines.deeplabv3plus import DeepLabV3Plus
+from edgeseg.nets.baselines.dense_unet import DenseUNet
+from edgeseg.nets.baselines.denseaspp import DenseASPP
+from edgeseg.nets.baselines.enet import ENet
 from edgeseg.nets.baselines.fcn8s import FCN8s
+from edgeseg.nets.baselines.fcn16s import FCN16s
 from edgeseg.nets.baselines.pspnet import PSPNet
+from edgeseg.nets.baselines.r2unet import R2UNet
+from edgeseg.nets.baselines.refinenet import RefineNet
 from edgeseg.nets.baselines.segnet import SegNet
 from edgeseg.nets.baselines.unet import UNet
 from edgeseg.nets.baselines.unetplusplus import UNetPlusPlus
@@ -28,6 +37,15 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "unet": UNet,
     "attention-unet": AttentionUNet,
     "unetplusplus": UNetPlusPlus,
+    "enet": ENet,
+    "fcn16s": FCN16s,
+    "dense-unet": DenseUNet,
+    "denseaspp": DenseASPP,
+    "bisenet": BiSeNet,
+    "cenet": CENet,
+    "r2unet": R2UNet,
+    "deeplabv3plus": DeepLabV3Plus,
+    "refinenet": RefineNet,
 }
 
 

@@ -55,3 +55,22 @@ def test_the_crop_keeps_away_from_the_polyp() -> None:
     mask[60:230, 60:330] = True
     assert largest_free(mask) is None
     assert largest_free(np.zeros((100, 100), np.bool_)) == (0, 0, 100, 100)
+
+
+def test_crops_are_of_the_frames_given_and_beside_the_target(tmp_path: Path) -> None:
+    import cv2
+
+    from benchmarks.false_masks import crops
+    from edgeseg.data.dataset import Pair
+
+    frame, mask = np.full((200, 300, 3), 90, np.uint8), np.zeros((200, 300), np.uint8)
+    frame[50:100, 20:80] = mask[50:100, 20:80] = 255
+    dark = np.full((200, 300, 3), 10, np.uint8)
+    for name, image in (("a", frame), ("b", dark)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+        cv2.imwrite(str(tmp_path / f"{name}-mask.png"), mask)
+    pairs = [Pair(name, tmp_path / f"{name}.png", tmp_path / f"{name}-mask.png") for name in ("a", "b")]
+    (crop,) = crops(pairs, 5)
+    assert crop.shape == (200, 204, 3)
+    assert crop.max() == 90
+    assert len(list(crops([pairs[0]] * 4, 3))) == 3

@@ -9,9 +9,9 @@ import pytest
 
 from edgeseg import manifest as mf
 from edgeseg.data.dataset import Dataset, Pair
-from edgeseg.data.select import select
+from edgeseg.data.select import check_parent, seen, select, to_choose
 from edgeseg.data.splits import Splits, draw, list_sha256, resolve
-from edgeseg.errors import DataError
+from edgeseg.errors import DataError, UsageError
 
 
 def dataset(root: Path, groups: dict[str, str | None], **lists: tuple[str, ...]) -> Dataset:
@@ -110,9 +110,29 @@ def test_a_given_list_replaces_the_training_part(tmp_path: Path) -> None:
     file = tmp_path / "train_seq.txt"
     file.write_text("\n".join(stems[:8]))
     whole = dataset(tmp_path, singles(20), train=tuple(stems[8:]), test=tuple(stems[:2]))
+    said = r"train_seq\.txt: 2 of its frames \(such as f000\) are in the test split of .* or say in .*test_seq\.txt"
+    with pytest.raises(DataError, match=said):
+        resolve(whole, 0, train_list=file)
+    (tmp_path / "test_seq.txt").write_text("\n".join(stems[7:10]))
+    with pytest.raises(DataError, match=r"1 of its frames \(such as f007\) are in the test split"):
+        resolve(whole, 0, train_list=file)
+    (tmp_path / "test_seq.txt").write_text("\n".join(stems[8:10]))
     splits = resolve(whole, 0, train_list=file)
     assert sorted(splits.train + splits.val) == stems[:8]
-    assert splits.test == ()
+    assert splits.test == tuple(stems[8:10])  # what the list by sequence holds out, not the random one's
+    for lists, test in (({"test": tuple(stems[15:])}, tuple(stems[15:])), ({}, ())):
+        mine = tmp_path / "mine.txt"
+        mine.write_text("\n".join(stems[:8]))
+        assert resolve(dataset(tmp_path, singles(20), **lists), 0, train_list=mine).test == test
+
+
+def test_the_test_list_itself_trains_nothing(tmp_path: Path) -> None:
+    stems = list(singles(20))
+    file = tmp_path / "test.txt"
+    file.write_text("\n".join(stems[:8]))
+    whole = dataset(tmp_path, singles(20), train=tuple(stems[8:]), test=tuple(stems[:8]))
+    with pytest.raises(DataError, match="8 of its frames .* are in the test split"):
+        resolve(whole, 0, train_list=file)
 
 
 def test_validation_share(tmp_path: Path) -> None:
@@ -220,6 +240,108 @@ def test_a_model_trained_on_a_list_of_the_folder(tmp_path: Path) -> None:
     assert stems_of(root, "val", manifest) == splits.val
     assert stems_of(root, "train", manifest) == splits.train
     assert stems_of(root, str(root / "test_seq.txt"), manifest) == tuple(stems[:10])
+    # test.txt holds frames that trained this model: its own test split is the list's counterpart.
+    assert stems_of(root, None, manifest) == tuple(stems[:10])
+    old = model(root, Splits(splits.train, splits.val, ()))  # a run from before that was written down
+    assert stems_of(root, None, old) == tuple(stems[:10])
+    for one in (manifest, old):
+        (picked,) = select([root], str(root / "test.txt"), "test", one)
+        assert seen(picked, one) == (len(set(splits.train) & set(stems[15:])), 0)
+        assert seen(picked, one)[0] > 0
+        assert seen(select([root], None, "test", one)[0], one) == (0, 0)
+        assert seen(picked, None) == (0, 0)
+
+
+def test_neighbours_of_training_frames_are_counted(tmp_path: Path) -> None:
+    """As in the usual split of CVC-ClinicDB: other frames, of the same sequences."""
+    root = folder(tmp_path / "set")
+    stems = list(singles(30))
+    lines = [f"{stem},s{number // 10}" for number, stem in enumerate(stems)]
+    (root / "groups.csv").write_text("\n".join(["stem,group", *lines]) + "\n")
+    (root / "train.txt").write_text("\n".join(stems[:15]))  # s0 and half of s1, one of which validates
+    (root / "test.txt").write_text("\n".join(stems[15:]))
+    splits = open_and_resolve(root, 0)
+    manifest = model(root, splits)
+    (picked,) = select([root], None, "test", manifest)
+    trained = {int(stem[1:]) // 10 for stem in splits.train}
+    assert seen(picked, manifest) == (0, sum(int(stem[1:]) // 10 in trained for stem in splits.test))
+    (every,) = select([root], "train", "test", manifest)
+    assert seen(every, manifest) == (len(splits.train), 0)
+
+
+def test_a_model_that_saw_every_frame_of_the_test_list(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    stems = list(singles(30))
+    (root / "some.txt").write_text("\n".join(stems[:20]))
+    splits = open_and_resolve(root, 0, root / "some.txt")
+    assert splits.test == ()
+    manifest = model(root, splits)
+    said = "npnet-polyp was trained on it and no frames are known that it has not seen; give --split FILE"
+    with pytest.raises(DataError, match=said):
+        stems_of(root, None, manifest)
+    (root / "test.txt").write_text("\n".join(stems[10:]))  # drawn up later, over what was trained on
+    with pytest.raises(DataError, match=said):
+        stems_of(root, None, manifest)
+
+
+# What may be chosen on, and what a training may begin with.
+
+
+def test_nothing_is_chosen_on_test_frames(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root)
+    own = model(root, splits)
+    assert [pair.stem for pair in to_choose([root], None, own)[0].pairs] == list(splits.val)
+    with pytest.raises(UsageError, match="--split test: the test split only reports, nothing may be chosen on it"):
+        to_choose([root], "test", own)
+    file = tmp_path / "mine.txt"
+    file.write_text("\n".join([*splits.val, splits.test[0]]))
+    said = rf"--split mine\.txt: 1 of its frames \(such as {splits.test[0]}\) are test frames of"
+    with pytest.raises(UsageError, match=said):
+        to_choose([root], str(file), own)
+    file.write_text("\n".join(splits.val))
+    assert len(to_choose([root], str(file), own)[0].pairs) == len(splits.val)
+
+
+def test_nothing_is_chosen_on_test_frames_of_another_set(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    stranger = model(folder(tmp_path / "elsewhere"), open_and_resolve(root))
+    assert len(to_choose([root], None, stranger)[0].pairs) == 30  # no lists: nothing is held out
+    (root / "val.txt").write_text("f000\nf001\n")
+    (root / "test.txt").write_text("f001\nf002\n")
+    with pytest.raises(UsageError, match=r"--split val: 1 of its frames \(such as f001\) are test frames"):
+        to_choose([root], None, stranger)
+    (root / "test.txt").write_text("f002\n")
+    assert len(to_choose([root], None, stranger)[0].pairs) == 2
+
+
+def test_weights_to_begin_with_have_not_seen_what_is_held_out(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    run = tmp_path / "run"
+    (run / "splits").mkdir(parents=True)
+    splits = open_and_resolve(root, 0)
+    for name in ("train", "val", "test"):
+        (run / "splits" / f"set.{name}.txt").write_text("\n".join(splits.of(name)))
+    check_parent(run, [root], 0, None, 0.1)
+    check_parent(run, [root], 0, None, 0.05)
+    said = r"--from .*run: \d+ frames of set \(such as f\d+\) were in its train split and are in .* test split"
+    with pytest.raises(UsageError, match=said):
+        check_parent(run, [root], 1, None, 0.1)
+    with pytest.raises(UsageError, match="were in its train split and are in this training's val split"):
+        check_parent(run, [root], 0, None, 0.4)
+    other = tmp_path / "set2"
+    folder(other)
+    check_parent(run, [other], 1, None, 0.1)  # another set
+
+
+def test_a_validation_frame_of_the_parent_is_no_test_frame(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root, 0)
+    run = tmp_path / "run"
+    (run / "splits").mkdir(parents=True)
+    (run / "splits" / "set.val.txt").write_text(splits.test[0])
+    with pytest.raises(UsageError, match="were in its val split and are in this training's test split"):
+        check_parent(run, [root], 0, None, 0.1)
 
 
 def test_text_files_that_are_no_lists(tmp_path: Path) -> None:
@@ -248,7 +370,7 @@ def test_other_frames_than_the_model_saw(tmp_path: Path) -> None:
     """All pairs where the folder has no lists; its lists where it has some; never a silent guess."""
     root = folder(tmp_path / "set")
     splits = open_and_resolve(root)
-    other = model(root, splits, listing="0" * 64)
+    other = model(folder(tmp_path / "elsewhere"), splits)
     assert stems_of(root, None, other) == tuple(singles(30))
     assert stems_of(root, None, None) == tuple(singles(30))
     for manifest in (other, None):
@@ -259,6 +381,23 @@ def test_other_frames_than_the_model_saw(tmp_path: Path) -> None:
     assert stems_of(root, "test", None) == ("f003",)
     with pytest.raises(DataError, match=r"has no val\.txt"):
         stems_of(root, None, other, "val")
+
+
+def test_frames_added_after_the_training(tmp_path: Path) -> None:
+    """The splits cannot be drawn again, and all frames would be mostly those it was trained on."""
+    root = folder(tmp_path / "set")
+    manifest = model(root, open_and_resolve(root))
+    for part in ("images", "masks"):
+        (root / part / "f999.png").write_bytes(b"new")
+    said = (
+        "npnet-polyp was trained on a data set of this name, but its files have changed and no list says which frames"
+    )
+    for default in ("val", "test"):
+        with pytest.raises(DataError, match=said):
+            stems_of(root, None, manifest, default)
+    file = tmp_path / "new.txt"
+    file.write_text("f999")
+    assert stems_of(root, str(file), manifest) == ("f999",)
 
 
 def test_split_files_and_nonsense(tmp_path: Path) -> None:

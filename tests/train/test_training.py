@@ -268,6 +268,34 @@ def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli
     assert "is no safetensors file" in edgeseg_cli(*words).sentence(3)
 
 
+def test_from_a_run_that_saw_what_is_held_out(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    words = (
+        "train",
+        "npnet-phantom",
+        "--data",
+        tiny_data,
+        "--from",
+        tiny_run,
+        "--imgsz",
+        "64x96",
+        "--out",
+        tmp_path / "r",
+    )
+    said = edgeseg_cli(*words, "--seed", "1").sentence(2)
+    assert "were in its train split and are in this training's test split; take that run's --seed and --split" in said
+    assert not (tmp_path / "r").exists()
+
+
+def test_training_on_the_test_list(data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    stems = sorted(file.stem for file in (data / "images").iterdir())
+    (data / "train.txt").write_text("\n".join(stems[:8]))
+    (data / "test.txt").write_text("\n".join(stems[8:]))
+    words = ("train", *QUICK, "--data", data, "--split", data / "test.txt", "--out", tmp_path / "r")
+    said = edgeseg_cli(*words).sentence(3)
+    assert "are in the test split of" in said
+    assert "which only reports" in said
+
+
 def test_run_with_a_changed_byte(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
     data = bytearray((run / "weights.safetensors").read_bytes())

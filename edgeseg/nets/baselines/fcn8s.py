@@ -18,19 +18,22 @@ class FCN8s(nn.Module):
     """
 
     stride = 32
+    depths = 3
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, width: int = 64) -> None:
         super().__init__()
         self.stages = vgg.stages(in_channels, width, bias=False)
-        self.heads = nn.ModuleList(nn.Conv2d(width * factor, out_channels, 1) for factor in vgg.FACTORS[2:])
+        self.heads = nn.ModuleList(nn.Conv2d(width * factor, out_channels, 1) for factor in vgg.FACTORS[-self.depths :])
 
     def forward(self, x: Tensor) -> Tensor:
         pooled = []
         for stage in self.stages:
             x = F.max_pool2d(stage(x), 2)
             pooled.append(x)
-        third, fourth, fifth = (head(one) for head, one in zip(self.heads, pooled[2:], strict=True))
-        return enlarge(enlarge(enlarge(fifth, 2) + fourth, 2) + third, 8)
+        *shallow, deep = (head(one) for head, one in zip(self.heads, pooled[-self.depths :], strict=True))
+        for one in reversed(shallow):
+            deep = enlarge(deep, 2) + one
+        return enlarge(deep, 2 ** (len(pooled) + 1 - self.depths))
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:

@@ -6,26 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgeseg.nets.baselines.resnet import Basic
 from edgeseg.nets.blocks import ConvBlock
 
 BINS = (1, 2, 3, 6)
-
-
-class Residual(nn.Module):
-    """ResNet's basic block: two 3×3 and a shortcut."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int, dilation: int) -> None:
-        super().__init__()
-        self.first = ConvBlock(inputs, outputs, stride=stride, dilation=dilation)
-        self.second = nn.Sequential(
-            nn.Conv2d(outputs, outputs, 3, padding=dilation, dilation=dilation, bias=False), nn.BatchNorm2d(outputs)
-        )
-        self.shortcut = nn.Sequential()
-        if inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.second(self.first(x)) + self.shortcut(x))
 
 
 class PSPNet(nn.Module):
@@ -48,8 +32,8 @@ class PSPNet(nn.Module):
         channels = width
         for factor, stride, dilation in ((1, 1, 1), (2, 1, 1), (4, 2, 2), (8, 1, 4)):
             blocks += [
-                Residual(channels, factor * width, stride, dilation),
-                Residual(factor * width, factor * width, 1, dilation),
+                Basic(channels, factor * width, stride, dilation),
+                Basic(factor * width, factor * width, 1, dilation),
             ]
             channels = factor * width
         self.backbone = nn.Sequential(*blocks)

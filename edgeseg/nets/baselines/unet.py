@@ -39,11 +39,10 @@ class UNet(nn.Module):
         widths = [width * factor for factor in FACTORS]
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.encoder = nn.ModuleList(
-            double(before, after, bias=self.bias)
-            for before, after in zip([in_channels, *widths[:-1]], widths, strict=True)
+            self.stage(before, after) for before, after in zip([in_channels, *widths[:-1]], widths, strict=True)
         )
         self.up = nn.ModuleList(ConvBlock(below, here) for below, here in pairs)
-        self.decoder = nn.ModuleList(double(below, here, bias=self.bias) for below, here in pairs)
+        self.decoder = nn.ModuleList(self.stage(below, here) for below, here in pairs)
         self.head = nn.Conv2d(width, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,6 +56,10 @@ class UNet(nn.Module):
             x = stage(torch.cat([self.skip(level, kept.pop(), x), x], 1))
         out: Tensor = self.head(x)
         return out
+
+    def stage(self, inputs: int, outputs: int) -> nn.Module:
+        """The block of one size, in the encoder and in the decoder."""
+        return double(inputs, outputs, bias=self.bias)
 
     def skip(self, level: int, shallow: Tensor, deep: Tensor) -> Tensor:  # noqa: ARG002 - the attention needs them
         """What of the encoder's features the decoder sees; level 0 is the deepest joint."""
