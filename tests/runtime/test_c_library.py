@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from edgeseg import bundle, fit, postprocess
+from edgeseg import backends, bundle, fit, postprocess
 from edgeseg.model import Model
 
 if TYPE_CHECKING:
@@ -219,12 +220,29 @@ def test_pending_graph_needs_asking(library: Library, bundles: Path) -> None:
     assert session.info.gate_passed == 0
 
 
-def test_both_choose_the_same_int8_graph(library: Library, bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """7-bit weights where products saturate; Python also looks at a variable, which the library never reads."""
+@pytest.mark.parametrize("vnni", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_both_choose_the_same_graph(
+    library: Library, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, vnni: bool
+) -> None:
+    """In any order, beside variants for batches. C takes the CPU as it is; for others see test_choose.cpp."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    with bundle.open_bundle(bundles / "polyp.edgeseg").load("openvino", "int8", threads=1) as model:
-        chosen = model.engine.engine
-    assert library.open(bundles / "polyp.edgeseg", backend=2, precision=4).info.engine.decode() == chosen
+    here = backends.sums_in_32_bits()
+    monkeypatch.setattr(backends, "sums_in_32_bits", lambda: vnni)
+    path = shutil.copytree(bundles / "polyp.edgeseg", tmp_path / "changed.edgeseg")
+    manifest = json.loads((path / "manifest.json").read_text())
+    graphs = manifest["graphs"]
+    for one in list(graphs):
+        graphs.append(one | {"name": f"{one['name']}-dynamic", "input": [0, *one["input"][1:]], "gate": "parity"})
+    random.Random(seed).shuffle(graphs)
+    rewrite(path, json.dumps(manifest).encode())
+    for precision, number in (("auto", 0), ("fp32", 1), ("int8", 4)):
+        with bundle.open_bundle(path).load("openvino", precision, threads=1) as model:
+            chosen = model.engine.engine
+        if vnni == here:
+            assert library.open(path, backend=2, precision=number).info.engine.decode() == chosen
+        if precision == "int8":
+            assert chosen == ("int8-cpu" if vnni else "int8-cpu-7bit")
 
 
 def rewrite(path: Path, data: bytes) -> None:
