@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from edgeseg import backends, bundle, fit, postprocess
+from edgeseg import backends, bundle, fit, golden, postprocess
 from edgeseg.model import Model
 
 if TYPE_CHECKING:
@@ -198,6 +198,31 @@ def test_two_hundred_real_frames_agree(library: Library, bundles: Path) -> None:
 
 def test_golden_frames_replay(library: Library, bundles: Path) -> None:
     assert library.open(bundles / "polyp.edgeseg", backend=2, precision=1).selftest() == (2, pytest.approx(0, abs=1))
+
+
+@pytest.mark.parametrize(("name", "precision", "number"), [("npnet-polyp", "fp32", 1), ("npnet-polyp", "int8", 4)])
+def test_golden_frames_replay_in_both_directions(library: Library, name: str, precision: str, number: int) -> None:
+    """Python's golden frames in C; and what C makes of those frames, taken as expected, in Python."""
+    session = library.open(ZOO / f"{name}.edgeseg", backend=2, precision=number)
+    assert session.selftest()[0] == session.info.golden_count > 0
+    source = bundle.open_bundle(ZOO / f"{name}.edgeseg")
+    assert source.manifest is not None
+    with source.load("openvino", precision) as model:
+        for one in source.manifest.golden:
+            frame = np.frombuffer(source.read(one.file, one.sha256), np.uint8).reshape(one.height, one.width, 3)
+            from_c = session.run(frame, roi=session.content(frame)).probability
+            fitted = np.frombuffer(source.read(one.fitted_file, one.fitted_sha256), np.uint8)
+            expected = next(entry for entry in one.expected if entry.graph == model.engine.engine)
+            output = model.run(fitted.reshape(model.spec.frame.height, model.spec.frame.width, 3))
+            passed, largest, _ = golden.replay(expected, output, from_c)
+            assert passed, (one.name, largest)
+
+
+def test_a_bundle_can_be_pinned(library: Library, bundles: Path) -> None:
+    right = library.open(bundles / "polyp.edgeseg").info.manifest_sha256
+    assert library.open(bundles / "polyp.edgeseg", expected_manifest_sha256=right).info.name == b"polyp"
+    with pytest.raises(Exception, match="32: .*not the one expected"):
+        library.open(bundles / "polyp.edgeseg", expected_manifest_sha256=b"0" * 64)
 
 
 def test_golden_frames_replay_at_a_lower_precision_than_the_graphs(library: Library) -> None:
