@@ -8,9 +8,19 @@
 #include "manifest.hpp"
 #include "sample.hpp"
 
+namespace {
+
+// What a named locale would do to streams; naming one makes glibc lose a few bytes, which the address sanitizer sees.
+struct Grouping final : std::numpunct<char> {
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\3"; }
+};
+
+}  // namespace
+
 int main(int count, char** arguments) {
-    if (std::setlocale(LC_ALL, "xx_XX") == nullptr || std::setlocale(LC_NUMERIC, "xx_XX") == nullptr) return 2;
-    std::locale::global(std::locale("xx_XX"));
+    if (std::setlocale(LC_ALL, "xx_XX") == nullptr) return 2;
+    std::locale::global(std::locale(std::locale(), new Grouping));
     return check::main_of(count, arguments);
 }
 
