@@ -69,7 +69,7 @@ void Session::set_threshold(std::uint32_t index, std::uint8_t threshold) {
 void Session::prepare(std::uint32_t format, int width, int height, bool warm) {
     const Manifest& manifest = bundle_->manifest;
     width_ = 0;  // should memory run out half-way, nothing counts as prepared
-    fitter_.prepare(width, height, manifest.width, manifest.height);
+    fitter_.prepare(width, manifest.width, manifest.height);
     post_.prepare(manifest, width, height);
     watch_.prepare(manifest.height, manifest.width);
     content_reader_.prepare(width);

@@ -53,7 +53,7 @@ Picture bgr(const Bytes& image, int width, int height) {
 
 Bytes fitted(const Picture& picture, const Placement& placement, int width, int height, std::uint8_t pad = 7) {
     Fitter fitter;
-    fitter.prepare(picture.width, picture.height, width, height);
+    fitter.prepare(picture.width, width, height);
     fitter.place(placement, picture.format);
     Bytes out(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
     fitter.run(picture, pad, out.data());
