@@ -41,10 +41,14 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# TensorRT's wheels carry no headers: with TENSORRT_ROOT=... (include/, lib/) and, without a CUDA toolkit, CUDA_ROOT=... that backend
+# is built and tested as well.
+TENSORRT := -DEDGESEG_TENSORRT=$(if $(TENSORRT_ROOT),ON -DTENSORRT_ROOT=$(TENSORRT_ROOT) -DCUDA_ROOT=$(CUDA_ROOT),OFF)
+
 # Built, tested by ctest, installed to a temporary prefix, the example built against that.
 runtime: $(STAMP)
 	command -v cmake > /dev/null || $(BIN)/pip install --quiet --disable-pip-version-check cmake
-	$(RUNTIME) cmake --preset tests -DPython3_EXECUTABLE=$(abspath $(BIN))/python
+	$(RUNTIME) cmake --preset tests -DPython3_EXECUTABLE=$(abspath $(BIN))/python $(TENSORRT)
 	$(RUNTIME) cmake --build --preset tests
 	$(RUNTIME) ctest --preset tests
 

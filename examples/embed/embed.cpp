@@ -1,4 +1,4 @@
-// Raw frames in, masks out: the loop of a device in 60 lines.
+// Raw frames in, masks out: the loop of a device in 70 lines.
 //
 //   ffmpeg -v error -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | embed BUNDLE 480x360 masks.gray
 //   ffmpeg -f rawvideo -pix_fmt gray -s 480x360 -i masks.gray masks.mp4      (values are class indexes)
@@ -20,15 +20,16 @@ std::int64_t now_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-int run(const std::string& bundle, unsigned width, unsigned height, std::ostream& out) {
+int run(const std::string& bundle, unsigned width, unsigned height, const char* masks) {
     static const char* const states[] = {"LIVE", "FROZEN", "NO_SIGNAL", "INVALID", "STALE", "LOST"};
     edgeseg::Session session(bundle);
     session.selftest();  // throws if this machine does not give what the bundle promises
     session.prepare(EDGESEG_BGR, width, height);
+    std::ofstream out(masks, std::ios::binary);
     std::vector<std::uint8_t> pixels(std::size_t{width} * height * 3);
     edgeseg::Frame frame(EDGESEG_BGR, width, height, pixels.data());
     std::int32_t shown = -1;
-    while (std::cin.read(reinterpret_cast<char*>(pixels.data()), static_cast<std::streamsize>(pixels.size()))) {
+    while (out && std::cin.read(reinterpret_cast<char*>(pixels.data()), static_cast<std::streamsize>(pixels.size()))) {
         frame.captured_ns = now_ns();  // a camera's own monotonic time is better
         try {
             session.run(frame);
@@ -49,7 +50,10 @@ int run(const std::string& bundle, unsigned width, unsigned height, std::ostream
     const edgeseg_statistics statistics = session.statistics();
     std::fprintf(stderr, "%llu frames, p50 %.2f ms, p99 %.2f ms\n", static_cast<unsigned long long>(statistics.frames), static_cast<double>(statistics.p50_ms),
                  static_cast<double>(statistics.p99_ms));
-    return out.flush() ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (out && std::cin.gcount() > 0) std::fprintf(stderr, "the last frame was cut off after %lld bytes and left out\n", static_cast<long long>(std::cin.gcount()));
+    if (out.flush()) return EXIT_SUCCESS;
+    std::fprintf(stderr, "%s cannot be written\n", masks);
+    return 5;
 }
 
 }  // namespace
@@ -61,8 +65,7 @@ int main(int count, char** arguments) {
         return 2;
     }
     try {
-        std::ofstream out(arguments[3], std::ios::binary);
-        return run(arguments[1], width, height, out);
+        return run(arguments[1], width, height, arguments[3]);
     } catch (const edgeseg::Failure& failure) {
         std::fprintf(stderr, "%s\n", failure.what());
         return failure.status() / 10;  // as edgeseg's command line would exit

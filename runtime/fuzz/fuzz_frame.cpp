@@ -52,7 +52,7 @@ void use(edgeseg_frame frame, const Descriptor& from) {
     if (!given) box = content_box(picture, from.level, reader, counts);
     const Placement placement = place(manifest.fit, network_height, network_width, box);
     Fitter fitter;
-    fitter.prepare(picture.width, picture.height, network_width, network_height);
+    fitter.prepare(picture.width, network_width, network_height);
     fitter.place(placement, picture.format);
     std::vector<std::uint8_t> fitted(network_height * network_width * 3);
     fitter.run(picture, 0, fitted.data());

@@ -9,6 +9,7 @@
 
 struct edgeseg_session {
     std::unique_ptr<edgeseg::Session> session;
+    mutable char error[512] = {};  // for edgeseg_last_error; questions that take a const session may fail too
 };
 
 namespace edgeseg {
@@ -47,27 +48,45 @@ edgeseg_status guarded(char* error, std::size_t error_size, const Work& work) no
     }
 }
 
+constexpr const char* no_session = "session is NULL: edgeseg_open did not succeed, its error says why";
+
+// The same for a call on a session, which keeps the sentence for edgeseg_last_error.
+template <typename Work>
+edgeseg_status on_session(const edgeseg_session* session, const Work& work) noexcept {
+    return session != nullptr ? guarded(session->error, sizeof session->error, work) : EDGESEG_E_ARGUMENT;
+}
+
+void need(const void* pointer, const char* name) {
+    if (pointer == nullptr) throw Error(EDGESEG_E_ARGUMENT, std::string(name) + " is NULL");
+}
+
+[[noreturn]] void wrong_size(const char* name) {
+    throw Error(EDGESEG_E_ABI, std::string(name) + ".struct_size is not sizeof(edgeseg_" + name + ") of this library's edgeseg.h, or newer fields are set; set struct_size and zero the rest");
+}
+
 // Copies a caller's struct in. Smaller than version 1: another ABI. Larger: what we do not know must be zero.
 template <typename Struct>
-bool read_struct(const Struct* from, Struct& to) noexcept {
+Struct read_struct(const Struct* from, const char* name) {
+    need(from, name);
+    Struct to;
     std::uint32_t size = 0;
     std::memcpy(&size, from, sizeof size);
-    if (size < sizeof(Struct) || size > 65536) return false;
+    if (size < sizeof(Struct) || size > 65536) wrong_size(name);
     const auto* bytes = reinterpret_cast<const unsigned char*>(from);
     for (std::size_t i = sizeof(Struct); i < size; ++i) {
-        if (bytes[i] != 0) return false;
+        if (bytes[i] != 0) wrong_size(name);
     }
     std::memcpy(&to, from, sizeof(Struct));
-    return true;
+    return to;
 }
 
 // Writes a struct out and keeps the size that the caller set.
 template <typename Struct>
-edgeseg_status write_struct(Struct* to, Struct& from) noexcept {
-    if (to->struct_size < sizeof(Struct)) return EDGESEG_E_ABI;
+void write_struct(Struct* to, Struct& from, const char* name) {
+    need(to, name);
+    if (to->struct_size < sizeof(Struct)) wrong_size(name);
     from.struct_size = to->struct_size;
     std::memcpy(to, &from, sizeof(Struct));
-    return EDGESEG_OK;
 }
 
 std::uint32_t number(Precision precision) { return static_cast<std::uint32_t>(precision) + 1; }
@@ -75,7 +94,7 @@ std::uint32_t number(Precision precision) { return static_cast<std::uint32_t>(pr
 edgeseg_options check_options(const edgeseg_options* options) {
     edgeseg_options out{};
     if (options == nullptr) return out;
-    if (!read_struct(options, out)) throw Error(EDGESEG_E_ABI, "options.struct_size is not sizeof(edgeseg_options) of this library's header, or newer fields are set");
+    out = read_struct(options, "options");
     if (out.backend > EDGESEG_TENSORRT) throw Error(EDGESEG_E_ARGUMENT, "options.backend is none of the backends");
     if (out.precision > EDGESEG_INT8) throw Error(EDGESEG_E_ARGUMENT, "options.precision is none of the precisions");
     if (out.threads > 1024 || out.device > 1024) throw Error(EDGESEG_E_ARGUMENT, "options.threads and options.device must be at most 1024");
@@ -87,6 +106,7 @@ edgeseg_options check_options(const edgeseg_options* options) {
 
 using edgeseg::Error;
 using edgeseg::guarded;
+using edgeseg::on_session;
 
 const char* edgeseg_version(void) { return EDGESEG_VERSION; }
 
@@ -113,10 +133,10 @@ const char* edgeseg_status_text(edgeseg_status status) {
 
 edgeseg_status edgeseg_open(uint32_t abi, const char* bundle, const edgeseg_options* options, edgeseg_session** out, char* error, size_t error_size) {
     return guarded(error, error_size, [&] {
-        if (out == nullptr) throw Error(EDGESEG_E_ARGUMENT, "out is NULL");
+        edgeseg::need(out, "out");
         *out = nullptr;
         if (abi != EDGESEG_ABI) throw Error(EDGESEG_E_ABI, "the program was built with another edgeseg.h; build it again with this library's");
-        if (bundle == nullptr) throw Error(EDGESEG_E_ARGUMENT, "bundle is NULL");
+        if (bundle == nullptr || *bundle == '\0') throw Error(EDGESEG_E_ARGUMENT, "bundle is NULL or empty; give the path of a bundle folder");
         const edgeseg_options wanted = edgeseg::check_options(options);
         const edgeseg::Wish wish{wanted.backend, wanted.precision, wanted.allow_pending != 0};
         auto session = std::make_unique<edgeseg_session>();
@@ -125,45 +145,48 @@ edgeseg_status edgeseg_open(uint32_t abi, const char* bundle, const edgeseg_opti
     });
 }
 
+const char* edgeseg_last_error(const edgeseg_session* session) { return session != nullptr ? session->error : edgeseg::no_session; }
+
 edgeseg_status edgeseg_get_info(const edgeseg_session* session, edgeseg_info* info) {
-    if (session == nullptr || info == nullptr) return EDGESEG_E_ARGUMENT;
-    const edgeseg::Session& from = *session->session;
-    const edgeseg::Manifest& manifest = from.manifest();
-    edgeseg_info out{};
-    out.classes = static_cast<uint32_t>(manifest.classes.size());
-    out.channels = out.classes - 1;
-    out.height = static_cast<uint32_t>(manifest.height);
-    out.width = static_cast<uint32_t>(manifest.width);
-    out.backend = from.choice().backend;
-    out.precision = edgeseg::number(from.choice().precision);
-    out.gate_passed = from.choice().gate == edgeseg::Gate::passed ? 1 : 0;
-    out.golden_count = static_cast<uint32_t>(manifest.golden.size());
-    edgeseg::write_text(out.name, sizeof out.name, manifest.name.c_str());
-    edgeseg::write_text(out.engine, sizeof out.engine, from.choice().name.c_str());
-    edgeseg::write_text(out.manifest_sha256, sizeof out.manifest_sha256, from.manifest_sha256().c_str());
-    return edgeseg::write_struct(info, out);
+    return on_session(session, [&] {
+        const edgeseg::Session& from = *session->session;
+        const edgeseg::Manifest& manifest = from.manifest();
+        edgeseg_info out{};
+        out.classes = static_cast<uint32_t>(manifest.classes.size());
+        out.channels = out.classes - 1;
+        out.height = static_cast<uint32_t>(manifest.height);
+        out.width = static_cast<uint32_t>(manifest.width);
+        out.backend = from.choice().backend;
+        out.precision = edgeseg::number(from.choice().precision);
+        out.gate_passed = from.choice().gate == edgeseg::Gate::passed ? 1 : 0;
+        out.golden_count = static_cast<uint32_t>(manifest.golden.size());
+        edgeseg::write_text(out.name, sizeof out.name, manifest.name.c_str());
+        edgeseg::write_text(out.engine, sizeof out.engine, from.choice().name.c_str());
+        edgeseg::write_text(out.manifest_sha256, sizeof out.manifest_sha256, from.manifest_sha256().c_str());
+        edgeseg::write_struct(info, out, "info");
+    });
 }
 
 edgeseg_status edgeseg_get_class(const edgeseg_session* session, uint32_t index, edgeseg_class* out) {
-    if (session == nullptr || out == nullptr || index >= session->session->classes().size()) return EDGESEG_E_ARGUMENT;
-    const edgeseg::Class& from = session->session->classes()[index];
-    edgeseg_class copy{};
-    edgeseg::write_text(copy.name, sizeof copy.name, from.name.c_str());
-    copy.r = from.r;
-    copy.g = from.g;
-    copy.b = from.b;
-    copy.threshold = from.threshold;
-    return edgeseg::write_struct(out, copy);
+    return on_session(session, [&] {
+        if (index >= session->session->classes().size()) throw Error(EDGESEG_E_ARGUMENT, "index must be 0 to classes - 1");
+        const edgeseg::Class& from = session->session->classes()[index];
+        edgeseg_class copy{};
+        edgeseg::write_text(copy.name, sizeof copy.name, from.name.c_str());
+        copy.r = from.r;
+        copy.g = from.g;
+        copy.b = from.b;
+        copy.threshold = from.threshold;
+        edgeseg::write_struct(out, copy, "class");
+    });
 }
 
 edgeseg_status edgeseg_set_threshold(edgeseg_session* session, uint32_t class_index, uint8_t threshold) {
-    if (session == nullptr) return EDGESEG_E_ARGUMENT;
-    return guarded(nullptr, 0, [&] { session->session->set_threshold(class_index, threshold); });
+    return on_session(session, [&] { session->session->set_threshold(class_index, threshold); });
 }
 
 edgeseg_status edgeseg_prepare(edgeseg_session* session, uint32_t format, uint32_t width, uint32_t height) {
-    if (session == nullptr) return EDGESEG_E_ARGUMENT;
-    return guarded(nullptr, 0, [&] {
+    return on_session(session, [&] {
         static const uint8_t somewhere = 0;  // check_frame wants planes, which are not read
         edgeseg_frame frame{};
         frame.format = format;
@@ -176,25 +199,26 @@ edgeseg_status edgeseg_prepare(edgeseg_session* session, uint32_t format, uint32
 }
 
 edgeseg_status edgeseg_find_content(edgeseg_session* session, const edgeseg_frame* frame, edgeseg_rect* out) {
-    if (session == nullptr || frame == nullptr || out == nullptr) return EDGESEG_E_ARGUMENT;
-    edgeseg_frame copy;
-    if (!edgeseg::read_struct(frame, copy)) return EDGESEG_E_ABI;
-    return guarded(nullptr, 0, [&] {
-        const edgeseg::Box box = session->session->find_content(copy);
+    return on_session(session, [&] {
+        edgeseg::need(out, "out");
+        const edgeseg::Box box = session->session->find_content(edgeseg::read_struct(frame, "frame"));
         *out = {box.left, box.top, box.width, box.height};
     });
 }
 
 edgeseg_status edgeseg_run(edgeseg_session* session, const edgeseg_frame* frame, edgeseg_result* result) {
-    if (session == nullptr || result == nullptr) return EDGESEG_E_ARGUMENT;
-    if (result->struct_size < sizeof(edgeseg_result)) return EDGESEG_E_ABI;
+    if (result == nullptr || result->struct_size < sizeof(edgeseg_result)) {
+        return on_session(session, [&] {
+            edgeseg::need(result, "result");
+            edgeseg::wrong_size("result");
+        });
+    }
     // Whatever goes wrong from here on, an older result must not pass for this one's.
     result->signal = EDGESEG_INVALID;
-    edgeseg::write_text(result->reason, sizeof result->reason, "frame is NULL, or its struct_size is not this library's");
-    if (frame == nullptr) return EDGESEG_E_ARGUMENT;
-    edgeseg_frame copy;
-    if (!edgeseg::read_struct(frame, copy)) return EDGESEG_E_ABI;
-    return guarded(nullptr, 0, [&] { session->session->run(copy, *result); });
+    result->object_count = 0;
+    const edgeseg_status status = on_session(session, [&] { session->session->run(edgeseg::read_struct(frame, "frame"), *result); });
+    if (status != EDGESEG_OK) edgeseg::write_text(result->reason, sizeof result->reason, edgeseg_last_error(session));
+    return status;
 }
 
 int32_t edgeseg_signal(const edgeseg_result* result, int64_t now_ns, int64_t stale_ns, int64_t lost_ns) {
@@ -209,23 +233,24 @@ int32_t edgeseg_signal(const edgeseg_result* result, int64_t now_ns, int64_t sta
 }
 
 edgeseg_status edgeseg_get_statistics(const edgeseg_session* session, edgeseg_statistics* out) {
-    if (session == nullptr || out == nullptr) return EDGESEG_E_ARGUMENT;
-    const edgeseg::Session& from = *session->session;
-    edgeseg_statistics copy{};
-    copy.frames = from.frames();
-    copy.invalid = from.invalid();
-    const edgeseg::Latencies& times = from.latencies();
-    copy.p50_ms = static_cast<float>(times.percentile(0.50));
-    copy.p95_ms = static_cast<float>(times.percentile(0.95));
-    copy.p99_ms = static_cast<float>(times.percentile(0.99));
-    copy.max_ms = static_cast<float>(times.maximum());
-    return edgeseg::write_struct(out, copy);
+    return on_session(session, [&] {
+        const edgeseg::Session& from = *session->session;
+        edgeseg_statistics copy{};
+        copy.frames = from.frames();
+        copy.invalid = from.invalid();
+        const edgeseg::Latencies& times = from.latencies();
+        copy.p50_ms = static_cast<float>(times.percentile(0.50));
+        copy.p95_ms = static_cast<float>(times.percentile(0.95));
+        copy.p99_ms = static_cast<float>(times.percentile(0.99));
+        copy.max_ms = static_cast<float>(times.maximum());
+        edgeseg::write_struct(out, copy, "statistics");
+    });
 }
 
 edgeseg_status edgeseg_selftest(edgeseg_session* session, uint32_t* passed, uint32_t* worst_diff, char* error, size_t error_size) {
-    if (session == nullptr) return EDGESEG_E_ARGUMENT;
     uint32_t replayed = 0, worst = 0;
-    const edgeseg_status status = guarded(error, error_size, [&] { session->session->selftest(replayed, worst); });
+    const edgeseg_status status = on_session(session, [&] { session->session->selftest(replayed, worst); });
+    edgeseg::write_text(error, error_size, edgeseg_last_error(session));
     if (passed != nullptr) *passed = replayed;
     if (worst_diff != nullptr) *worst_diff = worst;
     return status;

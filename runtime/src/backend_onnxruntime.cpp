@@ -76,7 +76,7 @@ std::unique_ptr<Backend> load_onnxruntime(const Load& load) {
     try {
         return std::make_unique<OnnxRuntime>(load);
     } catch (const Ort::Exception& error) {
-        throw Error(EDGESEG_E_BACKEND, "ONNX Runtime " + Ort::GetVersionString() + " cannot load \"" + load.name + "\": " + one_line(error.what()));
+        throw Error(EDGESEG_E_BACKEND, std::string("ONNX Runtime ") + OrtGetApiBase()->GetVersionString() + " cannot load \"" + load.name + "\": " + one_line(error.what()));
     }
 }
 

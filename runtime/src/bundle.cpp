@@ -68,7 +68,7 @@ bool same_hex(const std::string& lower, const char* any) {
 Folder::Folder(const std::string& path) : path_(path), handle_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (handle_ < 0) {
         const int error = errno;
-        throw Error(EDGESEG_E_FILE, path + " cannot be opened as a bundle folder (" + reason(error) + ")");
+        throw Error(EDGESEG_E_FILE, path + " cannot be opened as a bundle folder (" + reason(error) + "); give the path of the folder that holds manifest.json");
     }
 }
 

@@ -1,6 +1,5 @@
 #include "choose.hpp"
 
-#include <string_view>
 #include <vector>
 
 #include "cpu.hpp"
@@ -65,7 +64,7 @@ private:
                 note_pending(graph.gate, graph.name);
                 continue;
             }
-            if (best == nullptr || suits_cpu(graph) > suits_cpu(*best)) best = &graph;
+            if (best == nullptr || rank(graph) > rank(*best)) best = &graph;
         }
         if (best == nullptr) return false;
         // The float graph's accuracy was measured in fp32; in bf16 it is parity at best.
@@ -99,11 +98,11 @@ private:
         return engine.host_resize && engine.profile_min[0] <= 1 && engine.profile_max[0] >= 1 && engine.profile_max[1] == manifest_.height &&
                engine.profile_max[2] == manifest_.width;
     }
-    // Of the two int8 graphs: the one with 7-bit weights is for CPUs without VNNI, the other for all else.
-    bool suits_cpu(const Graph& graph) const {
-        constexpr std::string_view ending = "-7bit";
-        const bool seven = graph.name.size() >= ending.size() && std::string_view(graph.name).substr(graph.name.size() - ending.size()) == ending;
-        return seven != machine_.vnni;
+    // Of the int8 graphs the one with 7-bit weights is for CPUs without VNNI, the plain one for all else; then a batch of just one
+    // comes before any batch. As edgeseg/backends/__init__.py has it.
+    int rank(const Graph& graph) const {
+        const bool suits = graph.form == "cpu" && graph.name == (machine_.vnni ? "int8-cpu" : "int8-cpu-7bit");
+        return (suits ? 2 : 0) + (graph.input[0] == 1 ? 1 : 0);
     }
     void note_pending(Gate gate, const std::string& name) {
         if (gate == Gate::pending && pending_.empty()) pending_ = name;

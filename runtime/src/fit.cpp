@@ -48,11 +48,10 @@ RowWeights row_weights(const Axis& axis, int at, int source) noexcept {
     return {std::clamp(row, 0, source - 1), std::clamp(row + 1, 0, source - 1), weight(1.0F - share), weight(share)};
 }
 
-void Fitter::prepare(int frame_width, int frame_height, int network_width, int network_height) {
+void Fitter::prepare(int frame_width, int network_width, int network_height) {
     network_width_ = network_width;
     network_height_ = network_height;
     const auto most_x = static_cast<std::size_t>(2 * network_width), most_y = static_cast<std::size_t>(2 * network_height);
-    (void)frame_height;
     x_.first.reserve(most_x);
     x_.fraction.reserve(most_x);
     y_.first.reserve(most_y);

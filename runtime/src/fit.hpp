@@ -59,8 +59,8 @@ private:
 
 class Fitter {
 public:
-    // Allocates for frames of this size into a network input of this size; the placement may change without allocating.
-    void prepare(int frame_width, int frame_height, int network_width, int network_height);
+    // Allocates for frames of this width into a network input of this size; the placement may change without allocating.
+    void prepare(int frame_width, int network_width, int network_height);
     void place(const Placement& placement, std::uint32_t format);
     // out: [network_height][network_width][3]. Writes all of it.
     void run(const Picture& picture, std::uint8_t pad_value, std::uint8_t* out);

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint32_t smallest_side = 16, largest_side = 16384;
 
-[[noreturn]] void wrong(const char* what) { throw Error(EDGESEG_E_ARGUMENT, what); }
+[[noreturn]] void wrong(const std::string& what) { throw Error(EDGESEG_E_ARGUMENT, what); }
 
 }  // namespace
 
@@ -15,7 +15,7 @@ Picture check_frame(const edgeseg_frame& frame) {
     if (frame.format > EDGESEG_NV12) wrong("frame.format is none of EDGESEG_BGR, _RGB, _GREY, _NV12");
     if (frame.color > EDGESEG_BT709_FULL) wrong("frame.color is none of EDGESEG_BT601_LIMITED and the three after it");
     if (frame.width < smallest_side || frame.width > largest_side || frame.height < smallest_side || frame.height > largest_side) {
-        wrong("frame.width and frame.height must be 16 to 16384");
+        wrong("the frame has " + std::to_string(frame.width) + "x" + std::to_string(frame.height) + " pixels, width and height must be 16 to 16384");
     }
     const bool nv12 = frame.format == EDGESEG_NV12;
     if (nv12 && (frame.width % 2 != 0 || frame.height % 2 != 0)) wrong("an NV12 frame needs an even width and height");
@@ -28,7 +28,9 @@ Picture check_frame(const edgeseg_frame& frame) {
     const std::size_t packed = static_cast<std::size_t>(frame.width) * (frame.format == EDGESEG_BGR || frame.format == EDGESEG_RGB ? 3 : 1);
     for (std::size_t i = 0; i < planes; ++i) {
         if (frame.plane[i] == nullptr) wrong(i == 0 ? "frame.plane[0] is NULL" : "frame.plane[1] is NULL; NV12 needs its chroma plane");
-        if (frame.stride[i] != 0 && frame.stride[i] < packed) wrong("frame.stride is less than a row of the frame");
+        if (frame.stride[i] != 0 && frame.stride[i] < packed) {
+            wrong("frame.stride[" + std::to_string(i) + "] is " + std::to_string(frame.stride[i]) + " bytes, a row needs " + std::to_string(packed));
+        }
         out.plane[i] = frame.plane[i];
         out.stride[i] = frame.stride[i] != 0 ? frame.stride[i] : packed;
     }

@@ -1,5 +1,7 @@
 #include "json.hpp"
 
+#include <locale.h>
+
 #include <cstring>
 #include <limits>
 
@@ -121,6 +123,21 @@ private:
     std::string complaint_;
 };
 
+// The parser asks the thread's locale for the decimal point and takes one byte of it; in "C" that is the point JSON has.
+class PlainNumbers {
+public:
+    PlainNumbers() : plain_(::newlocale(LC_ALL_MASK, "C", nullptr)), before_(::uselocale(plain_)) {}
+    ~PlainNumbers() {
+        ::uselocale(before_);
+        ::freelocale(plain_);
+    }
+    PlainNumbers(const PlainNumbers&) = delete;
+    PlainNumbers& operator=(const PlainNumbers&) = delete;
+
+private:
+    locale_t plain_, before_;
+};
+
 }  // namespace
 
 const Json* Json::find(std::string_view key) const noexcept {
@@ -135,6 +152,7 @@ Json parse_json(const char* data, std::size_t size) {
     if (size >= 3 && std::memcmp(data, "\xef\xbb\xbf", 3) == 0) throw Error(EDGESEG_E_MANIFEST, "begins with a byte order mark");
     Json root;
     Builder builder(root);
+    const PlainNumbers plain_numbers;
     if (!nlohmann::json::sax_parse(data, data + size, &builder)) throw Error(EDGESEG_E_MANIFEST, builder.complaint());
     return root;
 }

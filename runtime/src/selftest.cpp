@@ -62,7 +62,7 @@ std::string Session::replay(const Golden& golden, std::uint32_t& worst) {
         box = content_box(picture, manifest.fit.content_level, reader, counts);
     }
     Fitter fitter;
-    fitter.prepare(golden.width, golden.height, manifest.width, manifest.height);
+    fitter.prepare(golden.width, manifest.width, manifest.height);
     fitter.place(place(manifest.fit, manifest.height, manifest.width, box), picture.format);
     fitter.run(picture, manifest.fit.pad_value, backend_->input());
     const Difference fit = compare(backend_->input(), fitted.data(), fitted.size(), 1);

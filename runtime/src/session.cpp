@@ -69,7 +69,7 @@ void Session::set_threshold(std::uint32_t index, std::uint8_t threshold) {
 void Session::prepare(std::uint32_t format, int width, int height, bool warm) {
     const Manifest& manifest = bundle_->manifest;
     width_ = 0;  // should memory run out half-way, nothing counts as prepared
-    fitter_.prepare(width, height, manifest.width, manifest.height);
+    fitter_.prepare(width, manifest.width, manifest.height);
     post_.prepare(manifest, width, height);
     watch_.prepare(manifest.height, manifest.width);
     content_reader_.prepare(width);
@@ -114,14 +114,17 @@ Session::MaskOut Session::check_buffers(const edgeseg_result& result) const {
     const bool at_frame = result.mask_at == EDGESEG_MASK_FRAME;
     MaskOut out{result.mask, 0, static_cast<std::size_t>(at_frame ? width_ : manifest.width), static_cast<std::size_t>(at_frame ? height_ : manifest.height)};
     out.stride = out.width;
+    const auto least = [](const char* field, std::size_t has, std::size_t needs, edgeseg_status status) {
+        if (has < needs) throw Error(status, std::string("result.") + field + " is " + std::to_string(has) + ", " + std::to_string(needs) + " are needed");
+    };
     if (result.mask != nullptr) {
         if (result.mask_stride != 0) out.stride = result.mask_stride;
-        if (out.stride < out.width) throw Error(EDGESEG_E_ARGUMENT, "result.mask_stride is less than a row of the mask");
-        if (result.mask_size < out.stride * (out.height - 1) + out.width) throw Error(EDGESEG_E_BUFFER, "result.mask_size is too small for the mask");
+        least("mask_stride", out.stride, out.width, EDGESEG_E_ARGUMENT);
+        least("mask_size", result.mask_size, out.stride * (out.height - 1) + out.width, EDGESEG_E_BUFFER);
     }
     const std::size_t values = static_cast<std::size_t>(manifest.channels()) * static_cast<std::size_t>(manifest.width) * static_cast<std::size_t>(manifest.height);
-    if (result.probability != nullptr && result.probability_size < values) throw Error(EDGESEG_E_BUFFER, "result.probability_size is too small for the probability map");
-    if (result.class_area != nullptr && result.area_capacity < classes_.size()) throw Error(EDGESEG_E_BUFFER, "result.area_capacity is less than the number of classes");
+    if (result.probability != nullptr) least("probability_size", result.probability_size, values, EDGESEG_E_BUFFER);
+    if (result.class_area != nullptr) least("area_capacity", result.area_capacity, classes_.size(), EDGESEG_E_BUFFER);
     return out;
 }
 

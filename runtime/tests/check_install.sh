@@ -19,9 +19,16 @@ with open(sys.argv[1], "wb") as out:
 PY
 "$work/embed/embed" "$bundles/polyp.edgeseg" 120x90 "$work/masks" < "$work/frames.bgr"
 test "$(wc -c < "$work/masks")" -eq $((3 * 120 * 90))
-# A status / 10 is the exit code: a missing bundle is 3.
+# A status / 10 is the exit code: a missing bundle is 3, and what was there stays. Masks that cannot be written are 5.
 code=0; "$work/embed/embed" /nonexistent 120x90 "$work/masks" < /dev/null 2> "$work/log" || code=$?
 test "$code" -eq 3
+test "$(wc -c < "$work/masks")" -eq $((3 * 120 * 90))
+code=0; "$work/embed/embed" "$bundles/polyp.edgeseg" 120x90 "$work/no/masks" < "$work/frames.bgr" 2> "$work/log" || code=$?
+test "$code" -eq 5
+grep -q "cannot be written" "$work/log"
+head -c 40000 "$work/frames.bgr" | "$work/embed/embed" "$bundles/polyp.edgeseg" 120x90 "$work/masks" 2> "$work/log"
+grep -q "cut off after 7600 bytes" "$work/log"
+test "$(wc -c < "$work/masks")" -eq $((120 * 90))
 
 if command -v pkg-config > "$work/log"; then
     file=$(find "$work/prefix" -name edgeseg.pc)

@@ -23,12 +23,15 @@ static const char *in(const char *folder, const char *name) {
 
 static void test_nulls(void) {
     edgeseg_session *session = (edgeseg_session *)&failures;
-    char error[64];
+    char error[160];
+    edgeseg_result result;
     EXPECT(edgeseg_open(EDGESEG_ABI, NULL, NULL, &session, error, sizeof error) == EDGESEG_E_ARGUMENT && session == NULL && error[0] != 0);
     EXPECT(edgeseg_open(EDGESEG_ABI, "x", NULL, NULL, NULL, 0) == EDGESEG_E_ARGUMENT);
     EXPECT(edgeseg_open(EDGESEG_ABI + 1, "x", NULL, &session, NULL, 0) == EDGESEG_E_ABI);
     EXPECT(edgeseg_open(EDGESEG_ABI, "/nonexistent", NULL, &session, error, sizeof error) == EDGESEG_E_FILE);
     EXPECT(strstr(error, "/nonexistent") != NULL);
+    EXPECT(strstr(error, "manifest.json") != NULL); /* what to give instead */
+    EXPECT(edgeseg_open(EDGESEG_ABI, "", NULL, &session, error, sizeof error) == EDGESEG_E_ARGUMENT && strstr(error, "empty") != NULL);
     EXPECT(edgeseg_get_info(NULL, NULL) == EDGESEG_E_ARGUMENT);
     EXPECT(edgeseg_get_class(NULL, 0, NULL) == EDGESEG_E_ARGUMENT);
     EXPECT(edgeseg_set_threshold(NULL, 1, 1) == EDGESEG_E_ARGUMENT);
@@ -37,6 +40,15 @@ static void test_nulls(void) {
     EXPECT(edgeseg_run(NULL, NULL, NULL) == EDGESEG_E_ARGUMENT);
     EXPECT(edgeseg_get_statistics(NULL, NULL) == EDGESEG_E_ARGUMENT);
     EXPECT(edgeseg_selftest(NULL, NULL, NULL, NULL, 0) == EDGESEG_E_ARGUMENT);
+    /* A program that goes on after a failed open must not see LIVE, nor print what happened to be in its buffers. */
+    error[0] = 'x';
+    EXPECT(edgeseg_selftest(NULL, NULL, NULL, error, sizeof error) == EDGESEG_E_ARGUMENT && strstr(error, "session is NULL") == error);
+    memset(&result, 0, sizeof result);
+    result.struct_size = sizeof result;
+    result.object_count = 3;
+    EXPECT(edgeseg_run(NULL, NULL, &result) == EDGESEG_E_ARGUMENT && result.signal == EDGESEG_INVALID && result.object_count == 0);
+    EXPECT(strstr(result.reason, "session is NULL") == result.reason);
+    EXPECT(strcmp(edgeseg_last_error(NULL), result.reason) == 0);
     edgeseg_close(NULL);
     EXPECT(strlen(edgeseg_version()) > 0);
     EXPECT(strcmp(edgeseg_status_text(EDGESEG_E_HASH), edgeseg_status_text(-1)) != 0);
@@ -114,18 +126,23 @@ static void test_run(const char *bundles) {
         exit(1);
     }
     memset(&info, 0, sizeof info);
+    EXPECT(strcmp(edgeseg_last_error(session), "") == 0);
     EXPECT(edgeseg_get_info(session, &info) == EDGESEG_E_ABI); /* struct_size not set */
+    EXPECT(strstr(edgeseg_last_error(session), "info.struct_size") != NULL);
+    EXPECT(edgeseg_get_info(session, NULL) == EDGESEG_E_ARGUMENT && strcmp(edgeseg_last_error(session), "info is NULL") == 0);
     info.struct_size = sizeof info;
-    EXPECT(edgeseg_get_info(session, &info) == EDGESEG_OK);
+    EXPECT(edgeseg_get_info(session, &info) == EDGESEG_OK && strcmp(edgeseg_last_error(session), "") == 0);
     EXPECT(info.classes == 4 && info.channels == 3 && info.height == 40 && info.width == 56 && info.gate_passed == 1);
     EXPECT(strcmp(info.name, "organs") == 0 && strcmp(info.engine, "float") == 0 && strlen(info.manifest_sha256) == 64);
     memset(&class_info, 0, sizeof class_info);
     class_info.struct_size = sizeof class_info;
-    EXPECT(edgeseg_get_class(session, 4, &class_info) == EDGESEG_E_ARGUMENT);
+    EXPECT(edgeseg_get_class(session, 4, &class_info) == EDGESEG_E_ARGUMENT && strstr(edgeseg_last_error(session), "index") != NULL);
     EXPECT(edgeseg_get_class(session, 0, &class_info) == EDGESEG_OK && class_info.threshold == 0);
     EXPECT(edgeseg_get_class(session, 3, &class_info) == EDGESEG_OK && class_info.threshold == 128 && class_info.b == 0xa0);
     EXPECT(strcmp(class_info.name, "Gef\xc3\xa4\xc3\x9f") == 0);
-    EXPECT(edgeseg_prepare(session, EDGESEG_BGR, 8, 8) == EDGESEG_E_ARGUMENT);
+    EXPECT(strcmp(edgeseg_last_error(session), "") == 0);
+    EXPECT(edgeseg_set_threshold(session, 4, 9) == EDGESEG_E_ARGUMENT && strstr(edgeseg_last_error(session), "class_index") != NULL);
+    EXPECT(edgeseg_prepare(session, EDGESEG_BGR, 8, 8) == EDGESEG_E_ARGUMENT && strstr(edgeseg_last_error(session), "8x8") != NULL);
     EXPECT(edgeseg_prepare(session, EDGESEG_BGR, width, height) == EDGESEG_OK);
     memset(&frame, 0, sizeof frame);
     frame.struct_size = sizeof frame;
@@ -150,11 +167,21 @@ static void test_run(const char *bundles) {
     }
     frame.struct_size = 8;
     EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ABI && result.signal == EDGESEG_INVALID);
-    EXPECT(edgeseg_run(session, NULL, &result) == EDGESEG_E_ARGUMENT);
+    EXPECT(strstr(result.reason, "frame.struct_size") != NULL);
+    result.object_count = 2;
+    EXPECT(edgeseg_run(session, NULL, &result) == EDGESEG_E_ARGUMENT && result.object_count == 0 && strcmp(result.reason, "frame is NULL") == 0);
     frame.struct_size = sizeof frame;
     frame.stride[0] = 5;
-    EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ARGUMENT && strstr(result.reason, "stride") != NULL);
+    EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ARGUMENT && strcmp(result.reason, "frame.stride[0] is 5 bytes, a row needs 960") == 0);
+    EXPECT(strcmp(edgeseg_last_error(session), result.reason) == 0);
     frame.stride[0] = 0;
+    result.struct_size = 4;
+    EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ABI && strstr(edgeseg_last_error(session), "result.struct_size") != NULL);
+    result.struct_size = sizeof result;
+    --result.mask_size;
+    EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_BUFFER && strcmp(result.reason, "result.mask_size is 76799, 76800 are needed") == 0);
+    ++result.mask_size;
+    EXPECT(edgeseg_find_content(session, NULL, &box) == EDGESEG_E_ARGUMENT && edgeseg_find_content(session, &frame, NULL) == EDGESEG_E_ARGUMENT);
     EXPECT(edgeseg_find_content(session, &frame, &box) == EDGESEG_OK && box.width == (int32_t)width);
     memset(&statistics, 0, sizeof statistics);
     statistics.struct_size = sizeof statistics;

@@ -74,6 +74,22 @@ TEST(seven_bits_without_vnni_whatever_the_order) {
     EXPECT_EQ(choose(turned, {}, old).name, "int8-cpu");
 }
 
+TEST(variants_for_batches_stand_back) {
+    Manifest m = manifest();
+    m.engines.clear();
+    m.graphs = {graph("int8-cpu-7bit-dynamic", "cpu", Precision::int8, Gate::parity), graph("int8-cpu-dynamic", "cpu", Precision::int8, Gate::parity),
+                graph("float-dynamic", "float", Precision::fp32, Gate::parity),       graph("int8-cpu-7bit", "cpu", Precision::int8, Gate::parity),
+                graph("int8-cpu", "cpu", Precision::int8, Gate::parity),              graph("float", "float", Precision::fp32, Gate::parity)};
+    for (const std::size_t dynamic : {0U, 1U, 2U}) m.graphs[dynamic].input[0] = 0;
+    Machine old = cpu();
+    old.vnni = false;
+    EXPECT_EQ(choose(m, {}, cpu()).name, "int8-cpu");
+    EXPECT_EQ(choose(m, {}, old).name, "int8-cpu-7bit");
+    EXPECT_EQ(choose(m, wish(EDGESEG_OPENVINO, EDGESEG_FP32), cpu()).name, "float");
+    m.graphs.resize(3);
+    EXPECT_EQ(choose(m, wish(EDGESEG_OPENVINO, EDGESEG_FP32), cpu()).name, "float-dynamic");
+}
+
 TEST(passed_comes_before_parity_and_parity_before_nothing) {
     Manifest m = manifest();
     m.graphs[1].gate = m.graphs[2].gate = Gate::parity;

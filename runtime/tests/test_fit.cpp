@@ -53,7 +53,7 @@ Picture bgr(const Bytes& image, int width, int height) {
 
 Bytes fitted(const Picture& picture, const Placement& placement, int width, int height, std::uint8_t pad = 7) {
     Fitter fitter;
-    fitter.prepare(picture.width, picture.height, width, height);
+    fitter.prepare(picture.width, width, height);
     fitter.place(placement, picture.format);
     Bytes out(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
     fitter.run(picture, pad, out.data());
@@ -139,6 +139,33 @@ TEST(strides_and_regions_do_not_change_pixels) {
     EXPECT(from_region == fitted(bgr(cut, region.width, region.height), {{0, 0, region.width, region.height}, target}, 24, 20));
     EXPECT_EQ(int{from_region[0]}, 7);  // padding
     EXPECT_EQ(int{from_region.back()}, 7);
+}
+
+TEST(padded_rows_are_skipped) {
+    constexpr std::size_t width = 38, height = 26, padding = 13;
+    for (const std::uint32_t format : {EDGESEG_BGR, EDGESEG_RGB, EDGESEG_GREY, EDGESEG_NV12}) {
+        const std::size_t row = format == EDGESEG_BGR || format == EDGESEG_RGB ? width * 3 : width;
+        const Bytes packed[2] = {noise(row * height, 5), noise(row * height / 2, 6)};
+        Bytes padded[2] = {noise((row + padding) * height, 7), noise((row + padding) * height / 2, 8)};
+        for (std::size_t plane = 0; plane < 2; ++plane) {
+            for (std::size_t y = 0; y < packed[plane].size() / row; ++y) {
+                std::copy_n(packed[plane].data() + y * row, row, padded[plane].data() + y * (row + padding));
+            }
+        }
+        const auto picture = [&](const Bytes (&planes)[2], std::size_t stride) {
+            Picture out;
+            out.format = format;
+            out.width = width;
+            out.height = height;
+            for (std::size_t i = 0; i < 2; ++i) {
+                out.plane[i] = planes[i].data();
+                out.stride[i] = stride;
+            }
+            return out;
+        };
+        const Placement placement{{3, 1, 31, 25}, {2, 1, 20, 18}};
+        EXPECT(fitted(picture(packed, row), placement, 24, 20) == fitted(picture(padded, row + padding), placement, 24, 20));
+    }
 }
 
 // Rows end where memory ends: the address sanitizer sees a read beyond. Regions touch each edge, down to one pixel.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from edgeseg import bundle, fit, postprocess
+from edgeseg import backends, bundle, fit, golden, postprocess
 from edgeseg.model import Model
 
 if TYPE_CHECKING:
@@ -199,6 +200,31 @@ def test_golden_frames_replay(library: Library, bundles: Path) -> None:
     assert library.open(bundles / "polyp.edgeseg", backend=2, precision=1).selftest() == (2, pytest.approx(0, abs=1))
 
 
+@pytest.mark.parametrize(("name", "precision", "number"), [("npnet-polyp", "fp32", 1), ("npnet-polyp", "int8", 4)])
+def test_golden_frames_replay_in_both_directions(library: Library, name: str, precision: str, number: int) -> None:
+    """Python's golden frames in C; and what C makes of those frames, taken as expected, in Python."""
+    session = library.open(ZOO / f"{name}.edgeseg", backend=2, precision=number)
+    assert session.selftest()[0] == session.info.golden_count > 0
+    source = bundle.open_bundle(ZOO / f"{name}.edgeseg")
+    assert source.manifest is not None
+    with source.load("openvino", precision) as model:
+        for one in source.manifest.golden:
+            frame = np.frombuffer(source.read(one.file, one.sha256), np.uint8).reshape(one.height, one.width, 3)
+            from_c = session.run(frame, roi=session.content(frame)).probability
+            fitted = np.frombuffer(source.read(one.fitted_file, one.fitted_sha256), np.uint8)
+            expected = next(entry for entry in one.expected if entry.graph == model.engine.engine)
+            output = model.run(fitted.reshape(model.spec.frame.height, model.spec.frame.width, 3))
+            passed, largest, _ = golden.replay(expected, output, from_c)
+            assert passed, (one.name, largest)
+
+
+def test_a_bundle_can_be_pinned(library: Library, bundles: Path) -> None:
+    right = library.open(bundles / "polyp.edgeseg").info.manifest_sha256
+    assert library.open(bundles / "polyp.edgeseg", expected_manifest_sha256=right).info.name == b"polyp"
+    with pytest.raises(Exception, match="32: .*not the one expected"):
+        library.open(bundles / "polyp.edgeseg", expected_manifest_sha256=b"0" * 64)
+
+
 def test_golden_frames_replay_at_a_lower_precision_than_the_graphs(library: Library) -> None:
     """The float graph in bf16: further off than fp32 may be, and still what it should be."""
     try:
@@ -219,12 +245,29 @@ def test_pending_graph_needs_asking(library: Library, bundles: Path) -> None:
     assert session.info.gate_passed == 0
 
 
-def test_both_choose_the_same_int8_graph(library: Library, bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """7-bit weights where products saturate; Python also looks at a variable, which the library never reads."""
+@pytest.mark.parametrize("vnni", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_both_choose_the_same_graph(
+    library: Library, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, vnni: bool
+) -> None:
+    """In any order, beside variants for batches. C takes the CPU as it is; for others see test_choose.cpp."""
     monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    with bundle.open_bundle(bundles / "polyp.edgeseg").load("openvino", "int8", threads=1) as model:
-        chosen = model.engine.engine
-    assert library.open(bundles / "polyp.edgeseg", backend=2, precision=4).info.engine.decode() == chosen
+    here = backends.sums_in_32_bits()
+    monkeypatch.setattr(backends, "sums_in_32_bits", lambda: vnni)
+    path = shutil.copytree(bundles / "polyp.edgeseg", tmp_path / "changed.edgeseg")
+    manifest = json.loads((path / "manifest.json").read_text())
+    graphs = manifest["graphs"]
+    for one in list(graphs):
+        graphs.append(one | {"name": f"{one['name']}-dynamic", "input": [0, *one["input"][1:]], "gate": "parity"})
+    random.Random(seed).shuffle(graphs)
+    rewrite(path, json.dumps(manifest).encode())
+    for precision, number in (("auto", 0), ("fp32", 1), ("int8", 4)):
+        with bundle.open_bundle(path).load("openvino", precision, threads=1) as model:
+            chosen = model.engine.engine
+        if vnni == here:
+            assert library.open(path, backend=2, precision=number).info.engine.decode() == chosen
+        if precision == "int8":
+            assert chosen == ("int8-cpu" if vnni else "int8-cpu-7bit")
 
 
 def rewrite(path: Path, data: bytes) -> None:

@@ -10,7 +10,8 @@
               bundle's folder stays open until edgeseg_close; a bundle that is replaced meanwhile does not change a session.
    STRUCTS    Set struct_size = sizeof(the struct) in every struct that has it, zero the rest. Fields are only added at the end. A
               larger struct than this library knows is taken if what it does not know is zero. 0 is every option's default.
-   ERRORS     Every call says how it went; a status / 10 is the exit code of edgeseg's command line. No exception leaves the library.
+   ERRORS     Every call says how it went; a status / 10 is the exit code of edgeseg's command line. edgeseg_last_error has the sentence.
+              No exception leaves the library.
 
    One page of explanation: docs/c-library.md. */
 #ifndef EDGESEG_H
@@ -155,6 +156,8 @@ EDGESEG_API const char *edgeseg_status_text(edgeseg_status status);
    *out is NULL and error (may be NULL) holds one sentence: what, where, what to do next. */
 EDGESEG_API edgeseg_status edgeseg_open(uint32_t abi, const char *bundle, const edgeseg_options *options, edgeseg_session **out, char *error,
                                         size_t error_size);
+/* Why the last call on this session failed, in one sentence, or "". Valid until the session's next call. */
+EDGESEG_API const char *edgeseg_last_error(const edgeseg_session *session);
 EDGESEG_API edgeseg_status edgeseg_get_info(const edgeseg_session *session, edgeseg_info *info);
 EDGESEG_API edgeseg_status edgeseg_get_class(const edgeseg_session *session, uint32_t index, edgeseg_class *out);
 /* class_index 1 to classes - 1, threshold 1 to 255: ceil(255 p), so 128 for p = 0.5. */
@@ -165,7 +168,7 @@ EDGESEG_API edgeseg_status edgeseg_prepare(edgeseg_session *session, uint32_t fo
 /* The content box of this frame, as fit region "content" defines it; the session's held box stays as it is. */
 EDGESEG_API edgeseg_status edgeseg_find_content(edgeseg_session *session, const edgeseg_frame *frame, edgeseg_rect *out);
 /* One frame in, one mask out. A failed engine is EDGESEG_E_BACKEND with signal INVALID and an empty mask: show the video without it and
-   call again with the next frame. */
+   call again with the next frame. A call that is refused for its arguments or buffers is INVALID too and leaves the buffers alone. */
 EDGESEG_API edgeseg_status edgeseg_run(edgeseg_session *session, const edgeseg_frame *frame, edgeseg_result *result);
 /* The state to show now: the result's own, or STALE or LOST by its age. stale_ns 0: 500 ms, lost_ns 0: 3 s. NULL result: LOST. */
 EDGESEG_API int32_t edgeseg_signal(const edgeseg_result *result, int64_t now_ns, int64_t stale_ns, int64_t lost_ns);
