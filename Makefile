@@ -11,7 +11,7 @@ RUNTIME := PATH="$(abspath $(BIN)):$$PATH" CMAKE_BUILD_PARALLEL_LEVEL=$$(nproc)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,web,rtx,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,web,rtx,cta,dev]"
 	touch $(STAMP)
 
 # Real pycuda for the tests, built once without CUDA toolkit or driver; without it those tests are skipped with a word.

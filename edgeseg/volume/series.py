@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from edgeseg.volume import is_dicom
 # Of the distance between neighbours: more is a missing slice or a tilted gantry, not rounding.
 SPACING_TOLERANCE = 0.02
 MAX_BYTES = 2 << 30
+_MODALITIES = ("CT", "OT", "SEG")  # the last two as mask series are exported
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ def read_series(folder: Path) -> Series:
     """Reads the one series in a folder, slices sorted by their position along the axis.
 
     Raises:
-        DataError: no DICOM file, several series, slices of several sizes, a missing or doubled slice,
-            compressed pixels that no installed codec reads, or more than 2 GB.
+        DataError: no DICOM file, several series, slices of several sizes, a missing or doubled slice, a tilted
+            gantry, no CT slice, compressed pixels that no installed codec reads, or more than 2 GB.
     """
     files = sorted(file for file in folder.iterdir() if is_dicom(file)) if folder.is_dir() else []
     if not files:
@@ -62,6 +64,7 @@ def read_series(folder: Path) -> Series:
     heights = [float(np.dot(along, np.asarray(part.ImagePositionPatient, np.float64))) for part in slices]
     order = np.argsort(heights, kind="stable")
     step = _step(folder, np.asarray(heights)[order], [files[i].name for i in order], first)
+    _not_tilted(files, slices, along)
     hu = np.stack([_hounsfield(files[i], slices[i]) for i in order])
     return Series(hu, _affine(slices[order[0]], along * step))
 
@@ -69,13 +72,48 @@ def read_series(folder: Path) -> Series:
 def _read(file: Path) -> Slice:
     try:
         part = pydicom.dcmread(file)
-    except (InvalidDicomError, OSError, ValueError) as error:
+        wrong = _wrong(part)
+    # pydicom parses a value when it is first looked at, and raises whatever its converters raise.
+    except (InvalidDicomError, OSError, ValueError, TypeError, OverflowError, AttributeError, struct.error) as error:
         raise DataError(f"{file}: is no readable DICOM file ({error})") from error
-    needed = ("Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "PixelData")
-    missing = [name for name in needed if name not in part]
-    if missing:
-        raise DataError(f"{file}: is no CT slice, it has no {missing[0]}")
+    if wrong:
+        raise DataError(f"{file}: is no CT slice, {wrong}")
     return part
+
+
+def _wrong(part: Slice) -> str:
+    """Why a file cannot be a slice of a CT (or mask) series; nothing if it can."""
+    needed = ("Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "PixelData")
+    missing = [name for name in needed if name not in part or part[name].value in (None, "", b"")]
+    if missing:
+        return f"it has no {missing[0]}"
+    modality = str(part.get("Modality") or "CT")
+    if modality not in _MODALITIES:
+        return f"its modality is {modality}"
+    if int(part.get("NumberOfFrames") or 1) != 1 or int(part.get("SamplesPerPixel") or 1) != 1:
+        return "it holds several frames or a colour picture"
+    values = {name: np.atleast_1d(np.asarray(part[name].value, np.float64)) for name in needed[:5]}
+    for name, count in zip(needed, (1, 1, 3, 6, 2), strict=False):
+        if values[name].shape != (count,) or not np.isfinite(values[name]).all():
+            return f"its {name} is not {count} number{'s' * (count > 1)}"
+    if values["Rows"] < 1 or values["Columns"] < 1 or values["PixelSpacing"].min() <= 0:
+        return "its size or its spacing is not above 0"
+    axes = values["ImageOrientationPatient"].reshape(2, 3)
+    if not np.allclose(axes @ axes.T, np.eye(2), atol=1e-3):
+        return "its ImageOrientationPatient is not two unit vectors at a right angle"
+    return ""
+
+
+def _not_tilted(files: list[Path], slices: list[Slice], along: NDArray[np.float64]) -> None:
+    """Slices must stand straight above each other: a sheared volume has no place in an affine of three right angles."""
+    places = np.asarray([part.ImagePositionPatient for part in slices], np.float64)
+    aside = (places - places[0]) - np.outer((places - places[0]) @ along, along)
+    off = np.linalg.norm(aside, axis=1)
+    if off.max() > 0.5 * min(float(value) for value in slices[0].PixelSpacing):
+        raise DataError(
+            f"{files[int(off.argmax())]}: stands {off.max():.1f} mm aside of {files[0].name}; the gantry was tilted: "
+            "resample the series to upright slices first"
+        )
 
 
 def _directions(part: Slice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -117,7 +155,12 @@ def _hounsfield(file: Path, part: Slice) -> NDArray[np.int16]:
         known = getattr(getattr(part, "file_meta", None), "TransferSyntaxUID", None)
         syntax = known.name if known is not None else "of no stated syntax"
         raise DataError(f"{file}: pixels ({syntax}) cannot be decoded; store the series uncompressed") from error
-    slope, intercept = float(part.get("RescaleSlope", 1.0)), float(part.get("RescaleIntercept", 0.0))
+    if pixels.shape != (part.Rows, part.Columns):
+        raise DataError(
+            f"{file}: its pixels have the shape {pixels.shape}, not rows and columns; export the slice again"
+        )
+    slope, intercept = part.get("RescaleSlope"), part.get("RescaleIntercept")
+    slope, intercept = 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
     hu: NDArray[np.float32] = np.rint(np.asarray(pixels, np.float32) * slope + intercept)
     return hu.clip(-32768, 32767).astype(np.int16)
 

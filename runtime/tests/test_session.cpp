@@ -294,10 +294,17 @@ TEST(content_box_is_found_once_and_held) {
     EXPECT_EQ(bench.result.region.x, 40);
 }
 
-TEST(the_step_clahe_is_refused) {
+TEST(the_step_clahe_is_refused_by_name) {
     Bench bench;
     bench.folder.write_manifest(sample::changed("\"steps\": []", "\"steps\": [{\"op\": \"clahe\", \"clip_limit\": 2.0, \"tiles\": 8}]"));
     EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, open_session(bench.folder.path(), {}, 0, 0, nullptr));
+    std::string said;
+    try {
+        open_session(bench.folder.path(), {}, 0, 0, nullptr);
+    } catch (const Error& error) {
+        said = error.what();
+    }
+    EXPECT(said.find("the step \"clahe\"") != std::string::npos);
 }
 
 TEST_MAIN()

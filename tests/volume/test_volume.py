@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-# `make test` leaves the extra out: VTK alone is 565 MB.
+# `make test` installs the extra; who installs by hand may leave it out (VTK alone is 565 MB).
 for name in ("nibabel", "pydicom", "trimesh", "pyvista"):
     pytest.importorskip(name, reason="pip install 'edgeseg[cta]'")
 
@@ -26,7 +30,7 @@ from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import DataError, ModelError
 from edgeseg.manifest import Output, Task
 from edgeseg.model import Model
-from edgeseg.train.recipe import load
+from edgeseg.train import recipe as recipes
 from edgeseg.train.run import frame_of
 from edgeseg.volume import is_series
 from edgeseg.volume.masks import drop_small, read_mask, write_mask
@@ -120,7 +124,7 @@ class Threshold:
 
 def model_of(recipe: str) -> Model:
     """A model of the recipe's frame, at the size of the test's slices, around that engine."""
-    loaded, _ = load(recipe)
+    loaded, _ = recipes.load(recipe)
     frame = frame_of(loaded).model_copy(update={"height": 64, "width": 80})
     output = Output(channels=1, height=64, width=80, min_area=loaded.min_area)
     task = Task(kind="segmentation", modality=loaded.modality, network="dnlnet")
@@ -178,6 +182,75 @@ def test_a_slice_that_names_no_transfer_syntax_is_refused(tree: Tree) -> None:
     del part.file_meta.TransferSyntaxUID
     pydicom.dcmwrite(file, part, enforce_file_format=False, implicit_vr=False, little_endian=True)
     with pytest.raises(DataError, match="of no stated syntax.*cannot be decoded"):
+        read_series(tree.folder)
+
+
+def change(folder: Path, edit: Callable[[FileDataset], None]) -> None:
+    """Edits the header of every slice."""
+    for file in sorted(folder.iterdir()):
+        part = pydicom.dcmread(file)
+        edit(part)
+        pydicom.dcmwrite(file, part, enforce_file_format=True)
+
+
+def colour(part: FileDataset) -> None:
+    part.SamplesPerPixel, part.PhotometricInterpretation, part.PlanarConfiguration = 3, "RGB", 0
+    part.BitsAllocated, part.BitsStored, part.HighBit = 8, 8, 7
+    part.PixelData = bytes(part.Rows * part.Columns * 3)
+
+
+def tilt(part: FileDataset) -> None:
+    x, y, z = (float(value) for value in part.ImagePositionPatient)
+    part.ImagePositionPatient = [x, y + 0.3 * (z - ORIGIN[2]), z]
+
+
+def damage(part: FileDataset) -> None:
+    part.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
+    part.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + bytes(60)])
+    part["PixelData"].is_undefined_length = True
+
+
+HOSTILE: dict[str, tuple[Callable[[FileDataset], None], str]] = {
+    "colour": (colour, "several frames or a colour picture"),
+    "several frames": (lambda part: setattr(part, "NumberOfFrames", 2), "several frames"),
+    "another modality": (lambda part: setattr(part, "Modality", "MR"), "its modality is MR"),
+    "no size": (lambda part: setattr(part, "Rows", 0), "not above 0"),
+    "no spacing": (lambda part: setattr(part, "PixelSpacing", [0, 0]), "not above 0"),
+    "one spacing": (lambda part: setattr(part, "PixelSpacing", [1]), "PixelSpacing is not 2 numbers"),
+    "empty position": (lambda part: setattr(part, "ImagePositionPatient", None), "no ImagePositionPatient"),
+    "flat position": (lambda part: setattr(part, "ImagePositionPatient", [0, 0]), "not 3 numbers"),
+    "no direction": (lambda part: setattr(part, "ImageOrientationPatient", [0] * 6), "two unit vectors"),
+    "tilted gantry": (tilt, "the gantry was tilted"),
+    "one place": (lambda part: setattr(part, "ImagePositionPatient", [0, 0, 0]), "missing or doubled"),
+    "short pixels": (lambda part: setattr(part, "PixelData", part.PixelData[:100]), "cannot be decoded"),
+    "damaged compressed pixels": (damage, "JPEG 2000.*cannot be decoded"),
+    "65535 x 65535": (lambda part: (setattr(part, "Rows", 65535), setattr(part, "Columns", 65535)), "over 2 GB"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom says when a value is odd, too
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_ct_series_is_refused_in_one_sentence(tree: Tree, name: str) -> None:
+    edit, message = HOSTILE[name]
+    change(tree.folder, edit)
+    with pytest.raises(DataError, match=message) as error:
+        read_series(tree.folder)
+    assert str(tree.folder) in str(error.value)
+
+
+def test_run_length_encoding_and_an_empty_slope_are_read(tree: Tree) -> None:
+    def edit(part: FileDataset) -> None:
+        part.RescaleSlope = None
+        part.compress(pydicom.uid.RLELossless)
+
+    change(tree.folder, edit)
+    np.testing.assert_array_equal(read_series(tree.folder).hu, angiogram(tree.truth))
+
+
+def test_a_doubled_slice_is_refused(tree: Tree) -> None:
+    file = min(tree.folder.iterdir())
+    (tree.folder / "again").write_bytes(file.read_bytes())
+    with pytest.raises(DataError, match="missing or doubled"):
         read_series(tree.folder)
 
 
@@ -249,7 +322,6 @@ def test_the_surface_is_closed_and_in_place(tree: Tree) -> None:
         surface(np.zeros_like(tree.truth), series)
 
 
-@pytest.mark.slow
 def test_a_folder_becomes_mask_and_surface_files(tree: Tree, tmp_path: Path) -> None:
     out = tmp_path / "out"
     infer_series(model_of("dnlnet-cta"), tree.folder, out)
@@ -268,6 +340,48 @@ def test_a_folder_becomes_mask_and_surface_files(tree: Tree, tmp_path: Path) -> 
 def test_a_model_without_a_window_takes_no_series(tree: Tree, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no CT window"):
         infer_series(model_of("dnlnet-drive"), tree.folder, tmp_path / "out")
+
+
+def test_a_series_needs_a_model_for_ct_and_a_place(tree: Tree, edgeseg_cli: Callable[..., Any], tmp_path: Path) -> None:
+    ran = edgeseg_cli("infer", "--stream", tree.folder, "--model", "dnlnet-vessel", "--out", tmp_path / "out")
+    assert "names no CT window" in ran.sentence(3)
+    ran = edgeseg_cli("infer", "--stream", tree.folder, "--model", "dnlnet-vessel")
+    assert "say with --out" in ran.sentence(2)
+
+
+@pytest.mark.slow
+def test_from_labelled_series_to_surface(tree: Tree, edgeseg_cli: Callable[..., Any], tmp_path: Path) -> None:
+    """Series and masks → slices → a trained run → a bundle → the mask of a series, by the commands of the manual."""
+    write_mask(tmp_path / "mask.nii.gz", tree.truth, read_series(tree.folder))
+    for patient in ("p01", "p02", "p03"):
+        words = ["--patient", patient, "--series", tree.folder, "--mask", tmp_path / "mask.nii.gz"]
+        script = Path(__file__).parents[2] / "examples" / "cta_slices.py"
+        subprocess.run([sys.executable, script, *map(str, words), "--out", str(tmp_path / "cta")], check=True)
+    text = (recipes.FOLDER / "dnlnet-cta.toml").read_text(encoding="utf-8")
+    smaller = {
+        'name = "dnlnet"': 'name = "dnlnet"\noptions = { width = 4 }',
+        "height = 512": "height = 64",
+        "width = 512": "width = 80",
+        "patch = 192": "patch = 48",
+        "val_fraction = 0.1": "val_fraction = 0.34",
+        "ema = 0.998": "ema = 0.9",
+        "lr = 1e-3": "lr = 5e-3",
+    }
+    for old, new in smaller.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    (tmp_path / "tiny.toml").write_text(text, encoding="utf-8")
+    run, bundle, out = tmp_path / "run", tmp_path / "tiny-cta.edgeseg", tmp_path / "out"
+    train = ["train", tmp_path / "tiny.toml", "--data", tmp_path / "cta", "--out", run, "--epochs", 8, "--quiet"]
+    assert edgeseg_cli(*train).code == 0
+    ran = edgeseg_cli("export", run, "--data", tmp_path / "cta", "--out", bundle, "--quiet")
+    assert ran.code == 0, ran.err
+    said = edgeseg_cli("infer", "--stream", tree.folder, "--model", bundle, "--out", out, "--json", "-").json
+    assert said["slices"] == 24
+    found = read_mask(out / "mask.nii.gz", read_series(tree.folder))
+    overlap = 2 * np.count_nonzero(found & tree.truth) / (np.count_nonzero(found) + np.count_nonzero(tree.truth))
+    assert overlap > 0.6
+    assert {Path(file).name for file in said["files"]} == {"mask.nii.gz", "surface.stl", "surface.glb", "surface.png"}
 
 
 def test_a_labelled_volume_becomes_a_data_set(tree: Tree, tmp_path: Path) -> None:
