@@ -174,7 +174,7 @@ class LiveRun:
             if now - logged >= LOG_S:
                 logged = now
                 for lane in self._lanes:
-                    self._log(_line(lane))
+                    self._log(lane.minute())
 
     def _told(self, status: Status, *, always: bool) -> None:
         changed = self._said.get(status.stream) != (status.state, status.reason)
@@ -209,7 +209,7 @@ class LiveRun:
         for lane in lanes:
             if lane.capture.error is not None:
                 raise lane.capture.error
-            if not policy.retry and lane.capture.ended:
+            if not policy.retry and lane.capture.failed:
                 raise SourceError(f"{lane.capture.name}: {lane.capture.ended}")
             if not policy.retry and lane.capture.counts.received == 0 and elapsed > ONE_TRY_S:
                 raise SourceError(f"{lane.capture.name}: gave no frame within 3 s ({lane.capture.state()[1]})")
@@ -277,19 +277,6 @@ def _uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in old:
             signal.signal(number, handler)
-
-
-def _line(lane: Lane) -> str:
-    """Of the log, once a minute."""
-    state, _, _ = lane.capture.state()
-    status = lane.status(state, "", 0.0)
-    stage = lane.summary.stages.get("glass_to_mask")
-    figures = f"{stage.p50:.0f}/{stage.p95:.0f}/{stage.p99:.0f}" if stage else "-"
-    return (
-        f"{lane.capture.name}: {state} {status.fps:.1f} fps, glass to mask p50/p95/p99 {figures} ms, "
-        f"{lane.summary.frames} frames, {lane.capture.dropped} dropped, {lane.capture.counts.damaged} damaged, "
-        f"{lane.capture.counts.restarts} restarts"
-    )
 
 
 def log_line(text: str) -> None:

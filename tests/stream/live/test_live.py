@@ -264,6 +264,21 @@ def test_failing_sink_does_not_stop_the_others(model) -> None:
     assert any("no space left" in line for line in said)
 
 
+@pytest.mark.parametrize("where", ["deliver", "prepare", "frame"])
+def test_a_bug_of_ours_ends_the_run_instead_of_its_masks(model, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    from edgeseg.stream.live.capture import Capture
+    from edgeseg.stream.live.lane import Lane
+
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(*((Capture, "_frame") if where == "frame" else (Lane, where)), bug)
+    notes = Notes()
+    with pytest.raises(ZeroDivisionError):
+        live(model, Policy(duration=20), [notes])
+    assert notes.closed
+
+
 # Policy.
 
 
@@ -273,6 +288,21 @@ def test_latency_limit_is_a_gate(model) -> None:
         live(slow, Policy(duration=20, max_latency_ms=10, max_violations=3))
     (summary,) = live(slow, Policy(frames=5, max_latency_ms=10))
     assert summary.violations >= 5
+
+
+def test_a_line_a_minute_for_the_log(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.stream.live.pipeline.LOG_S", 1.0)
+    said: list[str] = []
+    slow = Broken(model, lambda call, _: time.sleep(0.2 if call < 4 else 0.0), {})
+    (summary,) = live(slow, Policy(duration=6, max_latency_ms=150), log=said.append)
+    lines = [line for line in said if "of the last minute: glass to mask" in line]
+    assert len(lines) >= 2
+    assert all(f"{stage} " in lines[0] for stage in ("glass to mask", "decode", "fit", "infer", "post"))
+    slowest = [float(line.split("glass to mask ")[1].split(",")[0].split("/")[2]) for line in lines]
+    assert slowest[0] > 200
+    assert slowest[-1] < slowest[0]  # each of its own time
+    assert summary.violations >= 3
+    assert re.search(r", [1-9]\d* too late, 0 restarts$", lines[-1])
 
 
 def test_one_try(serve) -> None:
@@ -556,10 +586,22 @@ def test_standard_input(tmp_path: Path, form: str) -> None:
         for one in pictures:
             yuv = av.VideoFrame.from_ndarray(one, format="bgr24").reformat(format="yuv420p").to_ndarray()
             data += b"FRAME\n" + yuv.tobytes()
-    call = infer("--stream", "-", "--stream-buffer", "--json", tmp_path / "s.json", *words)
+    # Its end is no failure that --no-retry would tell of.
+    call = infer("--stream", "-", "--stream-buffer", "--no-retry", "--json", tmp_path / "s.json", *words)
     done = subprocess.run(call, input=data, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "s.json").read_text())["frames"] == 30
+
+
+def test_first_process_of_a_container(tmp_path: Path) -> None:
+    """The supervisor is process 1 there, which is also who inherits orphans."""
+    words = infer("--stream", PHANTOM, "--frames", "5", "--video-size", "160x120", "--json", tmp_path / "s.json")
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
+        pytest.skip("no process namespace can be made here (needs root)")
+    done = subprocess.run([*apart, *words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "s.json").read_text())["restarts"] == 0
 
 
 @pytest.mark.parametrize(
