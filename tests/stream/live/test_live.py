@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -530,6 +531,100 @@ def test_no_password_in_anything(camera, network, tmp_path: Path, edgeseg_cli) -
     texts += [file.read_bytes().decode("latin1") for file in tmp_path.rglob("*") if file.is_file()]
     assert not any("geheim" in text for text in texts), [text for text in texts if "geheim" in text]
     assert any("***" in text for text in texts)
+
+
+@pytest.mark.slow
+def test_no_password_over_all_faults(camera, network, tmp_path: Path) -> None:
+    """One run with every output through every fault that a stream has, a crash loop at the end: grep everything."""
+    with contextlib.ExitStack() as stack:
+        cam = camera("--user", "nurse", "--password", "geheim")
+        net = network(cam.port)
+        manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        out, port = tmp_path / "out", free_port()
+        words = [
+            "--out",
+            out,
+            "--record",
+            tmp_path / "r.mkv",
+            "--json",
+            tmp_path / "s.json",
+            "--web",
+            port,
+            "--verbose",
+        ]
+        said = stack.enter_context((tmp_path / "said").open("w"))
+        process = stack.enter_context(
+            subprocess.Popen(
+                infer("--stream", net.url.replace("//", "//nurse:geheim@"), *words, "--web", port, "--verbose"),
+                stdout=said,
+                stderr=said,
+                env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "EDGESEG_DEBUG": "1"},
+            )
+        )
+        stack.callback(process.kill)
+        events = out / "events.jsonl"
+        texts: list[bytes] = []
+
+        def look() -> None:
+            for path in ("/", "/metrics", "/api/streams", "/live", "/ready", "/ws/0", "/nothing"):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as page:
+                    page.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                    texts.extend(iter(lambda: page.recv(1 << 16), b""))
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    texts.append(manager.recv(4096))
+
+        def fault(begin: Callable[[], object], end: Callable[[], object], said: str) -> None:
+            before = len(read(events))
+            begin()
+            wait_for(lambda: said in read(events)[before:], process)
+            look()
+            before = len(read(events))
+            end()
+            wait_for(lambda: '"state": "LIVE", "reason": ""' in read(events)[before:], process)
+
+        def again(*words: str) -> None:
+            cam.kill()
+            cam.__init__(*words, port=cam.port)
+
+        def worker(number: signal.Signals) -> None:
+            """To the capture process that holds the connection, not to the spare."""
+            for pid in children(process.pid):
+                with contextlib.suppress(OSError):
+                    if any("socket:" in str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()):
+                        os.kill(pid, number)
+
+        right = ("--user", "nurse", "--password", "geheim")
+        nothing = lambda: None  # noqa: E731
+        wait_for(lambda: '"LIVE"' in read(events), process)
+        look()
+        fault(lambda: cam.do("gap on"), lambda: cam.do("gap off"), "STALE")
+        fault(lambda: cam.do("freeze on"), lambda: cam.do("freeze off"), "FROZEN")
+        fault(lambda: cam.do("pic black"), lambda: cam.do("pic ball"), "NO_SIGNAL")
+        fault(lambda: cam.do("corrupt 0.5"), lambda: cam.do("corrupt 0"), "INVALID")
+        cam.do("size 640x480")
+        fault(lambda: setattr(net, "mode", "hole"), lambda: setattr(net, "mode", "on"), "LOST")
+        fault(lambda: [setattr(net, "mode", "refuse"), net.reset()], lambda: setattr(net, "mode", "on"), "STALE")
+        fault(cam.stop, cam.go_on, "LOST")
+        fault(cam.kill, cam.start, "STALE")
+        fault(lambda: again("--user", "nurse", "--password", "other"), lambda: again(*right), "bad credentials")
+        fault(lambda: worker(signal.SIGSTOP), nothing, "STALE")
+        while process.poll() is None:  # row 29
+            worker(signal.SIGKILL)
+            time.sleep(0.3)
+        assert process.returncode == 6, read(tmp_path / "said")
+        look()
+        texts += [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+        assert len(texts) > 60
+        assert not [text[:2000] for text in texts if b"geheim" in text or b"other@" in text]
+        assert any(b"nurse" not in text and b"***@127.0.0.1" in text for text in texts)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 def children(pid: int) -> list[int]:
