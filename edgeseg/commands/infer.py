@@ -173,12 +173,10 @@ def _live(
     from edgeseg.machine import cpus
     from edgeseg.stream.infer import open_viewer
     from edgeseg.stream.live.infer import infer_live
-    from edgeseg.stream.live.pipeline import log_line
 
     at_once = min(len(streams), threads or cpus())
     with open_viewer(outputs.web) as viewer, load(streams=at_once) as loaded:
         screen.print(f"engine: {loaded.engine}")
-        log = None if quiet else log_line
 
         def told(summaries: list[Summary]) -> None:
             for summary in summaries:
@@ -188,7 +186,7 @@ def _live(
 
         written = infer_live(
             loaded, streams, places, outputs, source_options, policy,
-            viewer=viewer, threads=at_once, log=log, told=told,
+            viewer=viewer, threads=at_once, quiet=quiet, told=told,
         )  # fmt: skip
     for path in written:
         screen.print(f"written: {path}")

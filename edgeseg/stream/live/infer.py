@@ -12,7 +12,7 @@ from edgeseg.errors import InputError, UsageError
 from edgeseg.redact import names_of, redact
 from edgeseg.stream.crop import Crop
 from edgeseg.stream.infer import watchers
-from edgeseg.stream.live.pipeline import LiveRun, Policy
+from edgeseg.stream.live.pipeline import LiveRun, Policy, log_line, warn_line
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.places import Outputs, Places, check_distinct, check_not_read, check_places, locked
 from edgeseg.stream.sinks.events import EventsFile, EventsLog
@@ -83,7 +83,7 @@ def infer_live(
     viewer: Viewer | None = None,
     threads: int = 1,
     on_result: Callable[[Result], None] | None = None,
-    log: Callable[[str], None] | None = None,
+    quiet: bool = False,
     more: Callable[[str], list[Sink]] | None = None,
     told: Callable[[list[Summary]], None] = lambda _: None,
 ) -> list[Path]:
@@ -99,7 +99,7 @@ def infer_live(
         viewer: gets every stream.
         threads: how many frames may be in the engine at once.
         on_result: called with every result, in the calling thread.
-        log: gets a line for every change of state, and one a minute.
+        quiet: without the log's line for every change of state, and one a minute.
         more: further sinks of a stream, by its name without secrets.
         told: given the summaries at the end, also of a run that fails after it had frames.
 
@@ -114,7 +114,8 @@ def infer_live(
             return [*watchers(viewer, name, model), *(more(name) if more is not None else [])]
 
         sinks = _sinks(model, streams, places, outputs, beside)
-        run = LiveRun(model, model.again, policy, threads=threads, on_result=on_result, log=log)
+        log, warn = (None, None) if quiet else (log_line, warn_line)
+        run = LiveRun(model, model.again, policy, threads=threads, on_result=on_result, log=log, warn=warn)
         try:
             run.run(streams, options, sinks)
         finally:
