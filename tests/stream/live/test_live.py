@@ -628,10 +628,12 @@ def free_port() -> int:
 
 
 def children(pid: int) -> list[int]:
-    found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(one) for one in (thread / "children").read_text().split()]
-    return sorted(set(found))
+    found: set[int] = set()
+    with contextlib.suppress(FileNotFoundError):  # it ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found |= {int(one) for one in (thread / "children").read_text().split()}
+    return sorted(found)
 
 
 # Sources.
