@@ -29,7 +29,7 @@ test: $(STAMP) $(VENV)/.pycuda runtime
 	$(BIN)/python -m pytest
 
 test-all: $(STAMP) $(VENV)/.pycuda runtime-all
-	sh tests/stream/live/setup.sh
+	sh tests/stream/live/setup.sh chromium nftables
 	$(BIN)/python -m pytest -m "not gpu"
 
 check: $(STAMP) runtime-check

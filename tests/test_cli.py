@@ -140,6 +140,21 @@ def test_ctrl_c(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "interrupted" in edgeseg_cli("doctor").sentence(130)
 
 
+def test_ctrl_c_while_loading() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'edgeseg.commands': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "from edgeseg.__main__ import main; main()"
+    )
+    done = python(code, "doctor")
+    assert (done.returncode, done.stdout, done.stderr) == (-2, "", "")  # 130 in a shell
+    again = subprocess.run([sys.executable, "-m", "edgeseg", "--version"], capture_output=True, text=True)
+    assert again.stdout.startswith("edgeseg ")
+
+
 def test_sigterm() -> None:
     code = (
         "import os, signal; from edgeseg import cli, doctor;"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -121,17 +122,18 @@ def command(
             screen.print(f"engine: {loaded.engine}")
             console.write_json(_series(loaded, Path(only), out, screen), json_to)
         return
-    from edgeseg.stream.infer import infer, opened
+    from edgeseg.stream.infer import infer, open_viewer, opened
 
     recording = opened(only, outputs, source_options, tile=tile, smoothing=smoothing, crop=crop)
     # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
     at_once = threads or cpus()
-    try:
-        loaded = load(streams=at_once)
-    except BaseException:
-        recording.close()
-        raise
-    with loaded:
+    with contextlib.ExitStack() as stack:
+        try:
+            viewer = stack.enter_context(open_viewer(web))
+            loaded = stack.enter_context(load(streams=at_once))
+        except BaseException:
+            recording.close()
+            raise
         screen.print(f"engine: {loaded.engine}")
         summary, written = infer(
             loaded,
@@ -143,6 +145,7 @@ def command(
             smoothing=smoothing,
             crop=crop,
             quiet=quiet,
+            viewer=viewer,
         )
     screen.print(summary.table())
     for path in written:
@@ -168,13 +171,12 @@ def _live(
     """Streams that never end by themselves, until something else ends them."""
     from edgeseg import console
     from edgeseg.machine import cpus
+    from edgeseg.stream.infer import open_viewer
     from edgeseg.stream.live.infer import infer_live
-    from edgeseg.stream.live.pipeline import log_line
 
     at_once = min(len(streams), threads or cpus())
-    with load(streams=at_once) as loaded:
+    with open_viewer(outputs.web) as viewer, load(streams=at_once) as loaded:
         screen.print(f"engine: {loaded.engine}")
-        log = None if quiet else log_line
 
         def told(summaries: list[Summary]) -> None:
             for summary in summaries:
@@ -183,7 +185,8 @@ def _live(
             console.write_json(said[0] if len(said) == 1 else {"streams": said}, json_to)
 
         written = infer_live(
-            loaded, streams, places, outputs, source_options, policy, threads=at_once, log=log, told=told
+            loaded, streams, places, outputs, source_options, policy,
+            viewer=viewer, threads=at_once, quiet=quiet, told=told,
         )  # fmt: skip
     for path in written:
         screen.print(f"written: {path}")

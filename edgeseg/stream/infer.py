@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ def infer(
     smoothing: float | None = None,
     quiet: bool = False,
     crop: str = "off",
+    viewer: Viewer | None = None,
 ) -> tuple[Summary, list[Path]]:
     """Runs a model over a source from :func:`opened`, and closes it; the summary and what was written.
 
@@ -92,7 +94,6 @@ def infer(
             for path in locked(outputs, [places]):
                 locks.enter_context(writer_lock(path))
             sinks = make_sinks(model, source, places, outputs)
-            viewer = locks.enter_context(open_viewer(outputs.web)) if outputs.web else None
             sinks += watchers(viewer, source.name, model)
         except BaseException:
             source.close()
@@ -113,17 +114,23 @@ def infer(
     return summary, places.written()
 
 
-def open_viewer(place: str) -> Viewer:
-    """The page of ``--web``, in a thread of its own; says where it is.
+@contextlib.contextmanager
+def open_viewer(place: str | None) -> Iterator[Viewer | None]:
+    """The page of ``--web``, in a thread of its own, which says where it is; None without a place.
+
+    Opened before the model is loaded: a page, and whoever asks /live or /ready, shall not wait for that.
 
     Raises:
         EdgesegError: no such host, or the port is taken; the rest was said by :func:`check_places`.
     """
+    if place is None:
+        yield None
+        return
     from edgeseg.stream.web.server import Viewer
 
-    viewer = Viewer(place)
-    journal.say(f"viewer: {viewer.url}")
-    return viewer
+    with Viewer(place) as viewer:
+        journal.say(f"viewer: {viewer.url}")
+        yield viewer
 
 
 def watchers(viewer: Viewer | None, name: str, model: Model) -> list[Sink]:

@@ -23,12 +23,12 @@ class Latency:
     """Milliseconds in bins of 1 % width."""
 
     def __init__(self) -> None:
-        self._bins = np.zeros(_BINS, np.int64)
+        self.bins = np.zeros(_BINS, np.int64)
         self.count = 0
 
     def add(self, milliseconds: float) -> None:
         index = int(math.log(max(milliseconds, _FIRST_MS) / _FIRST_MS) / _GROWTH)
-        self._bins[min(index, _BINS - 1)] += 1
+        self.bins[min(index, _BINS - 1)] += 1
         self.count += 1
 
     def percentile(self, percent: float) -> float:
@@ -36,8 +36,15 @@ class Latency:
         if not self.count:
             return 0.0
         rank = max(1, math.ceil(self.count * percent / 100))
-        index = int(np.searchsorted(np.cumsum(self._bins), rank))
+        index = int(np.searchsorted(np.cumsum(self.bins), rank))
         return float(_FIRST_MS * math.exp((index + 0.5) * _GROWTH))
+
+    def since(self, before: Latency | None) -> Latency:
+        """What came after ``before``, an earlier copy of this one; with None a copy."""
+        out = Latency()
+        out.bins = self.bins - (before.bins if before else 0)
+        out.count = self.count - (before.count if before else 0)
+        return out
 
     @property
     def p50(self) -> float:

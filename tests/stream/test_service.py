@@ -108,6 +108,19 @@ def test_journal_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not journal.in_journal()
 
 
+def test_journal_of_a_run(tmp_path: Path) -> None:
+    """A stream that comes, and its warnings apart from its information."""
+    words = [sys.executable, "-m", "edgeseg", "infer", "--stream", "phantom:colonoscopy?frames=4"]
+    words += ["--model", "npnet-polyp", "--video-size", "160x120", "--frames", "5"]
+    with (tmp_path / "journal").open("w") as file:
+        there = os.fstat(file.fileno())
+        environment = os.environ | {"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"}
+        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=file, env=environment, check=True, timeout=120)
+    lines = (tmp_path / "journal").read_text().splitlines()
+    assert lines[0] == "<4>edgeseg: phantom:colonoscopy?frames=4: LOST (connecting)"
+    assert "<6>edgeseg: phantom:colonoscopy?frames=4: LIVE" in lines
+
+
 def test_config_runs_and_the_command_line_wins(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     config = tmp_path / "device.toml"
     config.write_text(
@@ -174,7 +187,7 @@ def test_the_unit_is_one() -> None:
     text = unit.read_text()
     for line in ("Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ProtectSystem=strict", "Restart="):
         assert line in text, line
-    assert re.search(r"^ExecStart=\S+/edgeseg infer --config \S+\.toml --quiet$", text, re.MULTILINE)
+    assert re.search(r"^ExecStart=\S+/edgeseg infer --config \S+\.toml$", text, re.MULTILINE)
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here")
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=30)

@@ -74,7 +74,9 @@ class Capture:
         self.counts = Counts()
         self.framerate: float | None = None
         self.ended = ""
-        self.error: BackendError | None = None
+        # The end of a file or pipe is none.
+        self.failed = False
+        self.error: Exception | None = None
         self._source, self._options, self._retry, self._buffer = source, options, retry, buffer
         self._nursery, self._changed = nursery, changed
         self._lock = threading.Lock()
@@ -163,7 +165,7 @@ class Capture:
                     process.kill()
                 if not self.ended and not self._stop.is_set():
                     self._crashed(reason)
-        except BackendError as error:
+        except Exception as error:  # noqa: BLE001 - raised by the run: nothing may look for ever as if it only waited
             self.error = error
             self.ended = str(error)
         finally:
@@ -219,7 +221,7 @@ class Capture:
                 with self._lock:
                     self._signal.restart(said["text"])
                 if said["type"] == "trouble" and (said["final"] or not self._retry):
-                    self.ended = said["text"]
+                    self.ended, self.failed = said["text"], not (said["final"] and said["ended"])
         self._changed()
 
     def _note(self, notes: list[str]) -> None:

@@ -53,7 +53,7 @@ class Engine:
         threads: int,
         hang_s: float = HANG_S,
     ) -> None:
-        self.error: EdgesegError | None = None
+        self.error: Exception | None = None
         self.restarts = 0
         self.stuck = False
         self._model: Model | None = model
@@ -102,6 +102,9 @@ class Engine:
                     if me not in self._running:  # it hung so long that another took its place
                         return
                     self._deliver(lane, frame, result, reason)
+            except Exception as error:  # noqa: BLE001 - raised by the run, which would go on without masks otherwise
+                self.error = error
+                return
             finally:
                 with self._wake:
                     if self._running.pop(me, None) is not None:

@@ -11,8 +11,8 @@ from edgeseg.atomic import writer_lock
 from edgeseg.errors import InputError, UsageError
 from edgeseg.redact import names_of, redact
 from edgeseg.stream.crop import Crop
-from edgeseg.stream.infer import open_viewer, watchers
-from edgeseg.stream.live.pipeline import LiveRun, Policy
+from edgeseg.stream.infer import watchers
+from edgeseg.stream.live.pipeline import LiveRun, Policy, log_line, warn_line
 from edgeseg.stream.overlay import Overlay
 from edgeseg.stream.places import Outputs, Places, check_distinct, check_not_read, check_places, locked
 from edgeseg.stream.sinks.events import EventsFile, EventsLog
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from edgeseg.stream.sinks.base import Sink
     from edgeseg.stream.sources.base import SourceOptions
     from edgeseg.stream.summary import Summary
+    from edgeseg.stream.web.server import Viewer
 
 
 def check(
@@ -79,9 +80,10 @@ def infer_live(
     options: SourceOptions,
     policy: Policy,
     *,
+    viewer: Viewer | None = None,
     threads: int = 1,
     on_result: Callable[[Result], None] | None = None,
-    log: Callable[[str], None] | None = None,
+    quiet: bool = False,
     more: Callable[[str], list[Sink]] | None = None,
     told: Callable[[list[Summary]], None] = lambda _: None,
 ) -> list[Path]:
@@ -94,9 +96,10 @@ def infer_live(
         outputs: what is written.
         options: what cameras are asked for.
         policy: when frames are dropped and when the run ends.
+        viewer: gets every stream.
         threads: how many frames may be in the engine at once.
         on_result: called with every result, in the calling thread.
-        log: gets a line for every change of state, and one a minute.
+        quiet: without the log's line for every change of state, and one a minute.
         more: further sinks of a stream, by its name without secrets.
         told: given the summaries at the end, also of a run that fails after it had frames.
 
@@ -106,13 +109,13 @@ def infer_live(
     with contextlib.ExitStack() as locks:
         for path in locked(outputs, places):
             locks.enter_context(writer_lock(path))
-        viewer = locks.enter_context(open_viewer(outputs.web)) if outputs.web else None
 
         def beside(name: str) -> list[Sink]:
             return [*watchers(viewer, name, model), *(more(name) if more is not None else [])]
 
         sinks = _sinks(model, streams, places, outputs, beside)
-        run = LiveRun(model, model.again, policy, threads=threads, on_result=on_result, log=log)
+        log, warn = (None, None) if quiet else (log_line, warn_line)
+        run = LiveRun(model, model.again, policy, threads=threads, on_result=on_result, log=log, warn=warn)
         try:
             run.run(streams, options, sinks)
         finally:

@@ -1,13 +1,22 @@
-"""How late a frame is by the stream's own clock, and whether its size can be believed. Pure."""
+"""How late a frame is by the stream's own clock, whether its connection and its size can be believed. Pure."""
 
 from __future__ import annotations
 
-# A jump of the stream's clock against ours that no network makes: a new epoch.
+from edgeseg.stream.live.state import STALE_S
+
+# From one frame to the next: no read takes so long, so the stream's clock was set. Measured against the frame before,
+# never against the promptest one: a link that is too thin gets there by and by, with frames that are really so old.
 _JUMP = 10.0
 # Clocks of cameras run up to 100 ppm wrong: the baseline may creep up by that.
 _CREEP = 2e-4
 # A connection begins with what the server had queued; it is over when a frame had to be waited for, or after this long.
 _SETTLE = 0.5
+# A hiccup of the network is caught up with in less; a queue that stays is left behind by connecting anew.
+_PATIENCE = 2.0
+# A link that carries the stream hands its frames on within this.
+_PACE = 0.25
+# Older than its connection a frame is by what the server had queued for it.
+_QUEUED = 1.0
 
 
 class Lag:
@@ -15,7 +24,7 @@ class Lag:
 
     def __init__(self) -> None:
         self._base: float | None = None
-        self._at = 0.0
+        self._last = self._at = 0.0
         self._since: float | None = None
         self._settled = False
 
@@ -27,13 +36,52 @@ class Lag:
             offset = received - source_time
             if self._base is not None:
                 self._base += (received - self._at) * _CREEP
-            if self._base is None or offset < self._base or offset - self._base > _JUMP:
+            if self._base is None or offset < self._base or offset - self._last > _JUMP:
                 self._base = offset
-            self._at = received
+            self._last, self._at = offset, received
             late = offset - self._base
         if not self._settled:
             self._settled = waited or received - self._since > _SETTLE
         return late if self._settled else None
+
+
+class Link:
+    """What is to be thought of a connection whose frames come late: whether to leave it, whether to believe the next.
+
+    The promptest frame of a connection that is too thin was late itself. So what follows one that ended late is on
+    trial: until it has kept pace for a while, its frames count as old as they can be.
+
+    Args:
+        trial: the connection before ended late, or on trial.
+        began: monotonic seconds at which this one was asked for.
+    """
+
+    def __init__(self, *, trial: bool, began: float) -> None:
+        self.trial, self._began = trial, began
+        self._late_since: float | None = None
+        self._in_pace_since: float | None = None
+
+    def __call__(self, late: float, received: float) -> float:
+        """Seconds by which the frame counts as late, given by how much it came after the promptest one."""
+        if late > STALE_S:
+            self._late_since = received if self._late_since is None else self._late_since
+        else:
+            self._late_since = None
+        if late > _PACE or self._in_pace_since is None:
+            self._in_pace_since = received
+        self.trial = self.trial and received - self._in_pace_since <= _PATIENCE
+        self._received = received
+        return max(late, received - self._began + _QUEUED) if self.trial else late
+
+    @property
+    def late(self) -> bool:
+        """Whether the last frame came late."""
+        return self._late_since is not None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the last frame was one too many that came late."""
+        return self._late_since is not None and self._received - self._late_since > _PATIENCE
 
 
 class SizeGate:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgeseg.stream.live.capture import Capture
     from edgeseg.stream.live.relay import Relay
     from edgeseg.stream.smoothing import Smoothing
-    from edgeseg.stream.summary import Summary
+    from edgeseg.stream.summary import Latency, Summary
 
 _RECENT_S = 5.0
 # Frames that come later than this by their own clock, but not stale yet, or with damage: said as "degraded".
@@ -62,6 +62,7 @@ class Lane:
         self._said: tuple[str, str] | None = None
         self._recent: deque[tuple[float, dict[str, float]]] = deque(maxlen=256)
         self._damaged_at = self._late_at = float("-inf")
+        self._logged: dict[str, Latency] = {}
         self._lock = threading.Lock()
 
     def prepare(self, frame: StreamFrame) -> tuple[StreamFrame, str]:
@@ -140,6 +141,26 @@ class Lane:
             relay.put((frame, result))
         self._said = (state, why)
         return status
+
+    def minute(self) -> str:
+        """A line for the log, with the percentiles of each stage since the line before."""
+        state, _, _ = self.capture.state()
+        fps = self.status(state, "", 0.0).fps
+        with self._lock:
+            every = dict(self.summary.stages)  # sinks add theirs
+            stages = {name: stage.since(self._logged.get(name)) for name, stage in every.items()}
+            self._logged = {name: stage.since(None) for name, stage in every.items()}
+        figures = ", ".join(
+            f"{name.replace('_', ' ')} {one.p50:.1f}/{one.p95:.1f}/{one.p99:.1f}"
+            for name, one in sorted(stages.items(), key=lambda item: item[0] != "glass_to_mask")
+            if one.count
+        )
+        return (
+            f"{self.capture.name}: {state} {fps:.1f} fps, p50/p95/p99 ms of the last minute: {figures or 'none'}; "
+            f"so far {self.summary.frames} frames, {self.capture.dropped} dropped, "
+            f"{self.capture.counts.damaged} damaged, {self.violations} too late, "
+            f"{self.capture.counts.restarts} restarts"
+        )
 
     def finish(self) -> None:
         """Figures that are known at the end."""

@@ -32,7 +32,7 @@ class Process:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(":")}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "edgeseg.stream.live.worker", *map(str, handles)],
+                [sys.executable, "-m", "edgeseg.stream.live.worker", str(os.getpid()), *map(str, handles)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # FFmpeg and Python would print addresses with their passwords

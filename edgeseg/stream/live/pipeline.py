@@ -73,10 +73,12 @@ class LiveRun:
         on_result: Callable[[Result], None] | None = None,
         on_status: Callable[[Status], None] | None = None,
         log: Callable[[str], None] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self._model, self._again, self._policy, self._threads = model, again, policy, threads
         self._on_result, self._on_status = on_result, on_status
         self._log = log or (lambda _: None)
+        self._warn = warn or self._log  # what somebody may have to see to
         self._wake = threading.Event()
         self._results: deque[Result] = deque(maxlen=8)
         self._lanes: list[Lane] = []
@@ -174,13 +176,14 @@ class LiveRun:
             if now - logged >= LOG_S:
                 logged = now
                 for lane in self._lanes:
-                    self._log(_line(lane))
+                    self._log(lane.minute())
 
     def _told(self, status: Status, *, always: bool) -> None:
         changed = self._said.get(status.stream) != (status.state, status.reason)
         if changed:
             self._said[status.stream] = (status.state, status.reason)
-            self._log(f"{status.stream}: {status.state}{f' ({status.reason})' if status.reason else ''}")
+            tell = self._log if status.state == "LIVE" else self._warn
+            tell(f"{status.stream}: {status.state}{f' ({status.reason})' if status.reason else ''}")
         if self._on_status is not None and (changed or always):
             self._on_status(status)
 
@@ -188,9 +191,9 @@ class LiveRun:
         counts = lane.capture.counts
         if counts.restarts != lane.restarts_told:
             lane.restarts_told = counts.restarts
-            self._log(f"{lane.capture.name}: {counts.why_restarted}; replaced ({counts.restarts} so far)")
+            self._warn(f"{lane.capture.name}: {counts.why_restarted}; replaced ({counts.restarts} so far)")
         while lane.drift_said:
-            self._log(f"{lane.capture.name}: {lane.drift_said.popleft()}")
+            self._warn(f"{lane.capture.name}: {lane.drift_said.popleft()}")
         for relay in lane.relays:
             if relay.error is None:
                 continue
@@ -198,7 +201,7 @@ class LiveRun:
                 self._closed = True
             elif relay not in lane.failed:
                 lane.failed.append(relay)
-                self._log(f"{lane.capture.name}: {relay.name} stopped: {relay.error}")
+                self._warn(f"{lane.capture.name}: {relay.name} stopped: {relay.error}")
 
     def _over(self, elapsed: float) -> bool:
         policy, lanes, engine = self._policy, self._lanes, self._engine
@@ -209,7 +212,7 @@ class LiveRun:
         for lane in lanes:
             if lane.capture.error is not None:
                 raise lane.capture.error
-            if not policy.retry and lane.capture.ended:
+            if not policy.retry and lane.capture.failed:
                 raise SourceError(f"{lane.capture.name}: {lane.capture.ended}")
             if not policy.retry and lane.capture.counts.received == 0 and elapsed > ONE_TRY_S:
                 raise SourceError(f"{lane.capture.name}: gave no frame within 3 s ({lane.capture.state()[1]})")
@@ -279,19 +282,11 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _line(lane: Lane) -> str:
-    """Of the log, once a minute."""
-    state, _, _ = lane.capture.state()
-    status = lane.status(state, "", 0.0)
-    stage = lane.summary.stages.get("glass_to_mask")
-    figures = f"{stage.p50:.0f}/{stage.p95:.0f}/{stage.p99:.0f}" if stage else "-"
-    return (
-        f"{lane.capture.name}: {state} {status.fps:.1f} fps, glass to mask p50/p95/p99 {figures} ms, "
-        f"{lane.summary.frames} frames, {lane.capture.dropped} dropped, {lane.capture.counts.damaged} damaged, "
-        f"{lane.capture.counts.restarts} restarts"
-    )
-
-
-def log_line(text: str) -> None:
+def log_line(text: str, priority: int = journal.INFO) -> None:
     """To standard error, one line, for people and journals alike."""
-    journal.say(f"edgeseg: {text}")
+    journal.say(f"edgeseg: {text}", priority)
+
+
+def warn_line(text: str) -> None:
+    """The same, found by ``journalctl -p warning``."""
+    log_line(text, journal.WARNING)

@@ -58,10 +58,9 @@ class Signal:
     def at(self, now: float, age: float | None = None) -> tuple[str, str]:
         """State and reason; the highest that holds wins. ``age`` is the newest frame's unless given."""
         age = self.age(now) if age is None else age
-        if age > LOST_S:
-            return "LOST", self.trouble or f"no frame for {age:.0f} s"
         if age > STALE_S:
-            return "STALE", self.trouble or ("frames come late" if self.lag > STALE_S else "no new frame")
+            late = "frames come late" if self.lag > STALE_S else "no new frame"
+            return "LOST" if age > LOST_S else "STALE", self.trouble or late
         if self.invalid:
             return "INVALID", self.invalid
         nothing = no_picture(self.content) if self.content else ""

@@ -1,4 +1,4 @@
-"""The capture process: ``python -m edgeseg.stream.live.worker SLOT_HANDLE [INPUT_HANDLE]``.
+"""The capture process: ``python -m edgeseg.stream.live.worker PARENT SLOT_HANDLE [INPUT_HANDLE]``.
 
 Opens a source, keeps the newest frame in the slot, says on standard output what happens, opens the source again when
 it fails. It knows the job from standard input (never from its command line, which every user of a machine can read) and
@@ -25,7 +25,7 @@ import edgeseg.stream.sources.color
 import edgeseg.stream.sources.network  # noqa: F401
 from edgeseg.redact import redact_of
 from edgeseg.stream.live.content import Watch
-from edgeseg.stream.live.lag import Lag, SizeGate
+from edgeseg.stream.live.lag import Lag, Link, SizeGate
 from edgeseg.stream.live.slot import BUFFERS, Slot
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.live import Trouble
@@ -56,6 +56,7 @@ class Worker:
         self._sequence = int(job["sequence"])
         self._number = 0
         self._damaged = 0
+        self._thin = False  # frames came late when the last connection ended
         self._output = sys.stdout.fileno()
 
     def run(self) -> None:
@@ -85,6 +86,7 @@ class Worker:
         """Opens and reads until it fails; the reason."""
         camera = _camera(self._url, self._options)
         lag, gate, watch = Lag(), SizeGate(), Watch()
+        link = Link(trial=self._thin, began=time.monotonic())
         self._slot.set_deadline(time.monotonic() + camera.open_s + 2.5 + GRACE)
         try:
             facts = camera.open()
@@ -103,8 +105,12 @@ class Worker:
                     believed = gate(one.image.shape, damaged=one.damaged)
                     camera.damaged += gate.bogus
                     late = lag(one.source_time if camera.timed else None, one.received, waited=one.waited)
-                    if believed and late is not None:
-                        self._publish(one, late, watch)
+                    if not believed or late is None:
+                        continue
+                    self._publish(one, link(late, one.received), watch)
+                    self._thin = link.trial or link.late
+                    if link.hopeless:
+                        raise Trouble("frames come too late")
         finally:
             camera.close()
 
@@ -154,10 +160,13 @@ def _camera(url: str, options: SourceOptions) -> Camera:
     return make(url, options)
 
 
-def _die_with_parent() -> None:
-    """SIGKILL from the kernel when the supervisor's thread ends; and if it ended before we asked, now."""
+def _die_with_parent(parent: int) -> None:
+    """SIGKILL from the kernel when the supervisor's thread ends; and if it ended before we asked, now.
+
+    Who inherits us then is not known, and in a container the supervisor itself may be process 1.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() != parent:
         os._exit(0)
 
 
@@ -175,10 +184,10 @@ def _watch_input() -> None:
 def main() -> None:
     """Waits for the job, does it until standard input closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    _die_with_parent(int(sys.argv[1]))
     av.logging.set_level(None)
     os.set_blocking(sys.stdout.fileno(), False)
-    slot = Slot(int(sys.argv[1]))
+    slot = Slot(int(sys.argv[2]))
     line = bytearray()
     while not line.endswith(b"\n"):
         part = os.read(0, 1)

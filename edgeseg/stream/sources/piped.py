@@ -143,7 +143,7 @@ def _frame_bytes(size: tuple[int, int], form: str) -> int:
 
 
 def camera(_: str, options: SourceOptions) -> Piped:
-    """The worker was given our standard input under the number in its second argument."""
+    """The worker was given our standard input under the number in its last argument."""
     import sys
 
-    return Piped(int(sys.argv[2]), options)
+    return Piped(int(sys.argv[3]), options)

@@ -102,7 +102,7 @@ class Channel:
     def status(self) -> Status:
         """Of what is shown, at this moment."""
         shown = self._shown
-        received = shown.frame.received if shown else None
+        received = shown.frame.received - shown.frame.lag if shown else None
         sequence = shown.frame.sequence if shown else -1
         return shown_status(self.stream, self._said, received, sequence, ended=self._ended)
 

@@ -50,6 +50,22 @@ def test_name_that_nobody_knows(watch) -> None:
     watcher.until(lambda: "name is not known" in watcher.reason)
 
 
+def test_attempts_to_connect_that_vanish(watch) -> None:
+    """Where a queue of connections is full the kernel drops what comes, as a firewall or a dead host does."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        watcher = watch(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/cam")
+        watcher.until(lambda: watcher.reason == "does not answer")
+        assert watcher.state == "LOST"
+        assert watcher.capture.counts.restarts == 0
+
+
 def test_accepts_and_is_mute(watch, serve) -> None:
     watcher = watch(f"rtsp://127.0.0.1:{serve(lambda _: None).port}/cam")
     watcher.until(lambda: watcher.reason == "accepts the connection and does not answer")
@@ -192,14 +208,44 @@ def test_late_frames_are_not_live(camera, network, watch) -> None:
 
 @pytest.mark.slow
 def test_low_bandwidth(camera, network, watch) -> None:
-    """A link that cannot carry the stream: said as late, never shown as live."""
+    """A link that cannot carry the stream: late, left for another, which is no better; nothing of it looks live."""
+    cam = camera("--size", "640x480")
+    net = network(cam.port)
+    watcher = watch(net.url)
+    watcher.wait_state("LIVE")
+    net.rate = 4000.0
+    lies, seen = [], None
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        watcher.step()
+        moment, frame, state = watcher.frames[-1]
+        if frame is not seen and state == "LIVE" and time.monotonic() - moment < 0.02:
+            age = lab.age_ms(frame.image)
+            if age is not None and age > 700:  # as above
+                lies.append(age)
+        seen = frame
+    assert not lies
+    assert "frames come late" in {reason for _, _, reason in watcher.timeline}
+    assert watcher.capture.counts.connections >= 3
+    assert watcher.capture.counts.restarts == 0
+    net.rate = 0.0
+    watcher.fresh()
+
+
+@pytest.mark.slow
+def test_a_queue_is_left_behind(camera, network, watch) -> None:
+    """Every frame is as large as the other, so that none of them takes too long: they only come later and later."""
     cam = camera("--size", "640x480")
     cam.do("pic noise")
     net = network(cam.port)
     watcher = watch(net.url)
     watcher.until(lambda: watcher.capture.counts.received > 10)
     net.rate = 60_000.0
-    watcher.until(lambda: any("late" in reason for _, _, reason in watcher.timeline), 40)
+    watcher.until(lambda: watcher.reason == "frames come too late", 60)
+    connections = watcher.capture.counts.connections
+    watcher.until(lambda: watcher.capture.counts.connections > connections)
+    ages = [frame.lag for _, frame, _ in watcher.frames]
+    assert max(ages) < 10  # of a queue that nobody leaves it grows for ever
 
 
 # Rows 16 to 20: what pictures say.

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -264,6 +265,21 @@ def test_failing_sink_does_not_stop_the_others(model) -> None:
     assert any("no space left" in line for line in said)
 
 
+@pytest.mark.parametrize("where", ["deliver", "prepare", "frame"])
+def test_a_bug_of_ours_ends_the_run_instead_of_its_masks(model, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    from edgeseg.stream.live.capture import Capture
+    from edgeseg.stream.live.lane import Lane
+
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(*((Capture, "_frame") if where == "frame" else (Lane, where)), bug)
+    notes = Notes()
+    with pytest.raises(ZeroDivisionError):
+        live(model, Policy(duration=20), [notes])
+    assert notes.closed
+
+
 # Policy.
 
 
@@ -273,6 +289,21 @@ def test_latency_limit_is_a_gate(model) -> None:
         live(slow, Policy(duration=20, max_latency_ms=10, max_violations=3))
     (summary,) = live(slow, Policy(frames=5, max_latency_ms=10))
     assert summary.violations >= 5
+
+
+def test_a_line_a_minute_for_the_log(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.stream.live.pipeline.LOG_S", 1.0)
+    said: list[str] = []
+    slow = Broken(model, lambda call, _: time.sleep(0.2 if call < 4 else 0.0), {})
+    (summary,) = live(slow, Policy(duration=6, max_latency_ms=150), log=said.append)
+    lines = [line for line in said if "of the last minute: glass to mask" in line]
+    assert len(lines) >= 2
+    assert all(f"{stage} " in lines[0] for stage in ("glass to mask", "decode", "fit", "infer", "post"))
+    slowest = [float(line.split("glass to mask ")[1].split(",")[0].split("/")[2]) for line in lines]
+    assert slowest[0] > 200
+    assert slowest[-1] < slowest[0]  # each of its own time
+    assert summary.violations >= 3
+    assert re.search(r", [1-9]\d* too late, 0 restarts$", lines[-1])
 
 
 def test_one_try(serve) -> None:
@@ -502,11 +533,107 @@ def test_no_password_in_anything(camera, network, tmp_path: Path, edgeseg_cli) -
     assert any("***" in text for text in texts)
 
 
+@pytest.mark.slow
+def test_no_password_over_all_faults(camera, network, tmp_path: Path) -> None:
+    """One run with every output through every fault that a stream has, a crash loop at the end: grep everything."""
+    with contextlib.ExitStack() as stack:
+        cam = camera("--user", "nurse", "--password", "geheim")
+        net = network(cam.port)
+        manager = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        out, port = tmp_path / "out", free_port()
+        words = [
+            "--out",
+            out,
+            "--record",
+            tmp_path / "r.mkv",
+            "--json",
+            tmp_path / "s.json",
+            "--web",
+            port,
+            "--verbose",
+        ]
+        said = stack.enter_context((tmp_path / "said").open("w"))
+        process = stack.enter_context(
+            subprocess.Popen(
+                infer("--stream", net.url.replace("//", "//nurse:geheim@"), *words, "--web", port, "--verbose"),
+                stdout=said,
+                stderr=said,
+                env=os.environ | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "EDGESEG_DEBUG": "1"},
+            )
+        )
+        stack.callback(process.kill)
+        events = out / "events.jsonl"
+        texts: list[bytes] = []
+
+        def look() -> None:
+            for path in ("/", "/metrics", "/api/streams", "/live", "/ready", "/ws/0", "/nothing"):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2) as page:
+                    page.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                    texts.extend(iter(lambda: page.recv(1 << 16), b""))
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    texts.append(manager.recv(4096))
+
+        def fault(begin: Callable[[], object], end: Callable[[], object], said: str) -> None:
+            before = len(read(events))
+            begin()
+            wait_for(lambda: said in read(events)[before:], process)
+            look()
+            before = len(read(events))
+            end()
+            wait_for(lambda: '"state": "LIVE", "reason": ""' in read(events)[before:], process)
+
+        def again(*words: str) -> None:
+            cam.kill()
+            cam.__init__(*words, port=cam.port)
+
+        def worker(number: signal.Signals) -> None:
+            """To the capture process that holds the connection, not to the spare."""
+            for pid in children(process.pid):
+                with contextlib.suppress(OSError):
+                    if any("socket:" in str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()):
+                        os.kill(pid, number)
+
+        right = ("--user", "nurse", "--password", "geheim")
+        nothing = lambda: None  # noqa: E731
+        wait_for(lambda: '"LIVE"' in read(events), process)
+        look()
+        fault(lambda: cam.do("gap on"), lambda: cam.do("gap off"), "STALE")
+        fault(lambda: cam.do("freeze on"), lambda: cam.do("freeze off"), "FROZEN")
+        fault(lambda: cam.do("pic black"), lambda: cam.do("pic ball"), "NO_SIGNAL")
+        fault(lambda: cam.do("corrupt 0.5"), lambda: cam.do("corrupt 0"), "INVALID")
+        cam.do("size 640x480")
+        fault(lambda: setattr(net, "mode", "hole"), lambda: setattr(net, "mode", "on"), "LOST")
+        fault(lambda: [setattr(net, "mode", "refuse"), net.reset()], lambda: setattr(net, "mode", "on"), "STALE")
+        fault(cam.stop, cam.go_on, "LOST")
+        fault(cam.kill, cam.start, "STALE")
+        fault(lambda: again("--user", "nurse", "--password", "other"), lambda: again(*right), "bad credentials")
+        fault(lambda: worker(signal.SIGSTOP), nothing, "STALE")
+        while process.poll() is None:  # row 29
+            worker(signal.SIGKILL)
+            time.sleep(0.3)
+        assert process.returncode == 6, read(tmp_path / "said")
+        look()
+        texts += [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+        assert len(texts) > 60
+        assert not [text[:2000] for text in texts if b"geheim" in text or b"other@" in text]
+        assert any(b"nurse" not in text and b"***@127.0.0.1" in text for text in texts)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
 def children(pid: int) -> list[int]:
-    found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(one) for one in (thread / "children").read_text().split()]
-    return sorted(set(found))
+    found: set[int] = set()
+    with contextlib.suppress(FileNotFoundError):  # it ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found |= {int(one) for one in (thread / "children").read_text().split()}
+    return sorted(found)
 
 
 # Sources.
@@ -556,10 +683,22 @@ def test_standard_input(tmp_path: Path, form: str) -> None:
         for one in pictures:
             yuv = av.VideoFrame.from_ndarray(one, format="bgr24").reformat(format="yuv420p").to_ndarray()
             data += b"FRAME\n" + yuv.tobytes()
-    call = infer("--stream", "-", "--stream-buffer", "--json", tmp_path / "s.json", *words)
+    # Its end is no failure that --no-retry would tell of.
+    call = infer("--stream", "-", "--stream-buffer", "--no-retry", "--json", tmp_path / "s.json", *words)
     done = subprocess.run(call, input=data, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "s.json").read_text())["frames"] == 30
+
+
+def test_first_process_of_a_container(tmp_path: Path) -> None:
+    """The supervisor is process 1 there, which is also who inherits orphans."""
+    words = infer("--stream", PHANTOM, "--frames", "5", "--video-size", "160x120", "--json", tmp_path / "s.json")
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"], capture_output=True).returncode:
+        pytest.skip("no process namespace can be made here (needs root)")
+    done = subprocess.run([*apart, *words], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "s.json").read_text())["restarts"] == 0
 
 
 @pytest.mark.parametrize(

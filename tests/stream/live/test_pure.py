@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from edgeseg.redact import names_of, redact, redact_of, remember
 from edgeseg.stream.live.content import Content, Watch
-from edgeseg.stream.live.lag import Lag, SizeGate
+from edgeseg.stream.live.lag import Lag, Link, SizeGate
 from edgeseg.stream.live.slot import Slot
 from edgeseg.stream.live.state import Signal, no_picture
 
@@ -134,6 +135,45 @@ def test_lag_of_a_clock_that_jumps_begins_anew() -> None:
     lag(1000.0, 10.0)
     assert lag(3.0, 10.04) == 0
     assert lag(3.04, 10.08) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_link_that_is_too_thin_never_becomes_prompt() -> None:
+    lag = Lag()
+    ages = [lag(0.04 * frame, 10 + 0.12 * frame) for frame in range(1000)]
+    assert all(after > before for before, after in pairwise(ages))
+    assert ages[-1] > 75
+
+
+def test_a_clock_that_is_set_forth_is_no_lateness() -> None:
+    lag = Lag()
+    lag(100.0, 10.0)
+    assert lag(40.0, 10.04) == 0  # back by a minute: as if a minute late
+    assert lag(40.04, 10.08) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_link_that_cannot_carry_the_stream_is_left_and_the_next_is_on_trial() -> None:
+    link = Link(trial=False, began=10.0)
+    assert link(0.4, 10.5) == 0.4
+    for moment in (11.0, 12.0, 13.0):
+        assert link(0.8, moment) == 0.8
+        assert not link.hopeless
+    assert link(0.8, 13.1) == 0.8
+    assert link.hopeless
+    # The next one counts as late until it has kept pace for two seconds, which a hiccup sets back.
+    link = Link(trial=True, began=20.0)
+    assert link(0.0, 20.1) > 1
+    assert link(0.3, 21.0) > 1
+    assert link(0.1, 22.9) > 1
+    assert link(0.1, 23.1) == 0.1
+    assert not link.trial
+    assert link(0.3, 24.0) == 0.3
+
+
+def test_a_hiccup_is_waited_for() -> None:
+    link = Link(trial=False, began=0.0)
+    for moment in range(1, 20):
+        link(0.9 if moment % 2 else 0.0, float(moment))
+        assert not link.hopeless
 
 
 def test_what_a_server_had_queued_is_left_out() -> None:

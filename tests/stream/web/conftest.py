@@ -53,12 +53,14 @@ class Feed:
     clip: list[PhantomFrame]
     sequence: int = -1
 
-    def frame(self, *, mask: bool = True, delay_ms: float = 8.0) -> None:
-        """Writes the next frame; ``delay_ms`` is what segmenting it seems to have taken."""
+    def frame(self, *, mask: bool = True, delay_ms: float = 8.0, lag: float = 0.0) -> None:
+        """Writes the next frame; ``delay_ms`` is what segmenting it took, ``lag`` seconds the network."""
         self.sequence += 1
         one = self.clip[self.sequence % len(self.clip)]
         received = time.monotonic() - delay_ms / 1e3
-        frame = StreamFrame(one.image, self.sequence, self.sequence / 25, received, time.time() - delay_ms / 1e3, 4.0)
+        frame = StreamFrame(
+            one.image, self.sequence, self.sequence / 25, received, time.time() - delay_ms / 1e3, 4.0, lag=lag
+        )
         result = None
         if mask:
             spec = self.model.spec.frame

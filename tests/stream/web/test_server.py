@@ -193,6 +193,26 @@ def test_a_taken_port() -> None:
             Viewer(str(port))
 
 
+def test_the_page_is_there_before_the_model(get, edgeseg_cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from edgeseg import bundle
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    seen, real = [], bundle.Source.load
+
+    def load(*words: object, **more: object) -> object:
+        seen.append((get(port, "/")[0], get(port, "/live")[0], get(port, "/ready")[0], get(port, "/api/streams")[2]))
+        return real(*words, **more)
+
+    monkeypatch.setattr(bundle.Source, "load", load)
+    for stream in ("phantom:colonoscopy?frames=4", str(tmp_path / "still.png")):
+        cv2.imwrite(str(tmp_path / "still.png"), np.full((120, 160, 3), 90, np.uint8))
+        words = ["--stream", stream, "--model", "npnet-polyp", "--web", port, "--frames", 2, "--video-size", "160x120"]
+        done = edgeseg_cli("infer", *words)
+        assert done.code == 0, done.err
+    assert seen == [(200, 200, 503, b"[]")] * 2
+
+
 def test_message(show, unpack) -> None:
     running = show()
     feed = running.feeds[0]
@@ -231,6 +251,9 @@ def test_states_never_better_than_the_age(show, get) -> None:
     feed.frame(delay_ms=700)
     feed.say()
     assert state() == ("STALE", "no new frame")
+    feed.frame(lag=0.9)  # just received, but late by the camera's clock
+    feed.say()
+    assert state()[0] == "STALE"
     feed.frame(delay_ms=3100)
     assert state()[0] == "LOST"
     feed.say("LOST", "rtsp://doctor:hunter2@camera/live: refused")
