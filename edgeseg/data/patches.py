@@ -17,35 +17,24 @@ TRIES = 20
 
 
 def draw(
-    frame: Image,
-    mask: Image,
-    side: int,
-    settings: Augmentation,
-    level: int,
-    rng: np.random.Generator,
-    *,
-    soft: bool = False,
+    frame: Image, mask: Image, side: int, settings: Augmentation, level: int, rng: np.random.Generator
 ) -> tuple[Image, Image]:
     """One patch of a frame and its mask; outside of the frame is black and no target.
 
     The geometry is the recipe's: ``flip``, ``rotate`` (degrees either way), ``stretch`` (the axes
-    apart), ``zoom_in`` and ``zoom_out`` (both axes, evenly in the logarithm); a share ``plain`` of the patches is only
-    turned by quarters and mirrored.
+    apart), ``zoom_in`` and ``zoom_out`` (both axes, evenly in the logarithm).
 
     Args:
         frame: uint8 [h, w, 3].
-        mask: uint8 {0, 1} [h, w]; 0–255 if ``soft``.
+        mask: uint8 {0, 1} [h, w].
         side: of the patch, pixels.
         settings: the recipe's ``[augmentation]``.
         level: a centre counts as seen where max(B, G, R) is over this grey level.
         rng: of every draw.
-        soft: the mask holds each pixel's share of 255 and keeps it.
 
     Returns:
-        uint8 [side, side, 3] and uint8 [side, side], the mask as it came.
+        uint8 [side, side, 3] and uint8 {0, 1} [side, side].
     """
-    if settings.plain and rng.uniform() < settings.plain:
-        return _plain(frame, mask, side, level, rng)
     turn = np.deg2rad(rng.uniform(-settings.rotate, settings.rotate))
     zoom = np.exp(rng.uniform(-np.log1p(settings.zoom_out), np.log1p(settings.zoom_in)))
     stretch = np.exp(rng.uniform(-0.5, 0.5) * np.log1p(settings.stretch))
@@ -57,23 +46,8 @@ def draw(
     warp = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(frame, matrix, (side, side), flags=warp)
     # The mask's edge is interpolated and cut at one half, as where frames are fitted.
-    share = np.asarray(
-        cv2.warpAffine(mask if soft else mask * np.uint8(255), matrix, (side, side), flags=warp), np.uint8
-    )
-    return np.asarray(patch, np.uint8), share if soft else (share > 127).astype(np.uint8)
-
-
-def _plain(frame: Image, mask: Image, side: int, level: int, rng: np.random.Generator) -> tuple[Image, Image]:
-    """Without resampling, so as sharp as the network will see frames; resampled patches are all a little blurred."""
-    column, row = _centre(frame, level, rng)
-    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-    half = side // 2
-    out = []
-    for plane in (frame, mask):
-        padded = cv2.copyMakeBorder(plane, half, side - half, half, side - half, cv2.BORDER_CONSTANT, value=0)
-        part = np.rot90(padded[row : row + side, column : column + side], turns)
-        out.append(np.ascontiguousarray(part[:, ::-1] if mirrored else part))
-    return out[0], out[1]
+    target = cv2.warpAffine(mask * np.uint8(255), matrix, (side, side), flags=warp)
+    return np.asarray(patch, np.uint8), (target > 127).astype(np.uint8)
 
 
 def _centre(frame: Image, level: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -29,29 +29,28 @@ set_track_meta(False)
 
 
 class FitPair(Transform):
-    """Reads a pair and fits both: frame uint8 [h, w, 3], mask uint8 [h, w], {0, 1} or the share 0–255 if ``soft``."""
+    """Reads a pair and fits both: frame uint8 [h, w, 3], mask uint8 {0, 1} [h, w]."""
 
-    def __init__(self, frame: Frame, *, soft: bool = False) -> None:
-        self.frame, self.soft = frame, soft
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
 
     def __call__(self, pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         image, mask = read_pair(pair)
-        return fit_pair(image, mask, self.frame, soft=self.soft)
+        return fit_pair(image, mask, self.frame)
 
 
 def fit_pair(
-    image: NDArray[np.uint8], mask: NDArray[np.uint8], frame: Frame, *, soft: bool = False
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], frame: Frame
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Fits frame and mask alike; the mask's edge is cut at one half, or kept as each pixel's share of 255."""
+    """Fits frame and mask alike; the mask's edge is cut at one half."""
     box = fit.content_box(image, frame.fit.content_level) if frame.fit.region == "content" else None
     placement = fit.place(image.shape[0], image.shape[1], frame, box)
     fitted = steps.network_input(image, placement, frame)
-    share = fit.fit(mask * np.uint8(255), placement, 0)
-    return fitted, share if soft else (share > 127).astype(np.uint8)
+    return fitted, (fit.fit(mask * np.uint8(255), placement, 0) > 127).astype(np.uint8)
 
 
 class Frames(Dataset[tuple[Tensor, Tensor]]):
-    """Fitted frames in memory, uint8; masks uint8 {0, 1}, or float32 shares 0 to 1 if ``soft``.
+    """Fitted frames in memory, uint8.
 
     Sample i of an epoch is augmented by a draw from (seed, epoch, i) alone, so that a resumed training sees
     what an unbroken one would have seen.
@@ -66,14 +65,10 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         *,
         patch: int = 0,
         patches: int = 1,
-        soft: bool = False,
     ) -> None:
-        self.soft = soft
         show = sys.stderr.isatty()
         try:
-            self.cache = CacheDataset(
-                list(pairs), FitPair(frame, soft=soft), num_workers=2, progress=show, copy_cache=False
-            )
+            self.cache = CacheDataset(list(pairs), FitPair(frame), num_workers=2, progress=show, copy_cache=False)
         except RuntimeError as error:
             if isinstance(error.__cause__, EdgesegError):  # MONAI wraps what its transforms raise
                 raise error.__cause__ from None
@@ -94,15 +89,14 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         frame, mask = self.cache[index // self.patches]
         if self.patch and self.settings:
             rng = np.random.default_rng((self.seed, self.epoch, index, self.patch))
-            frame, mask = patching.draw(frame, mask, self.patch, self.settings, self.level, rng, soft=self.soft)
+            frame, mask = patching.draw(frame, mask, self.patch, self.settings, self.level, rng)
         if self.settings and self.settings.paste:
             rng = np.random.default_rng((self.seed, self.epoch, index, 0))
             read = self.cache.__getitem__
             frame, mask = pasted(frame, mask, self.settings.paste, len(self.names), read, self.level, rng)
         if self.transform.transforms:
             frame, mask = self._augment(frame, mask, index)
-        target = torch.from_numpy(mask)
-        return torch.from_numpy(frame), target.float() / 255 if self.soft else target
+        return torch.from_numpy(frame), torch.from_numpy(mask)
 
     def _augment(self, frame: Any, mask: Any, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         draw = np.random.SeedSequence((self.seed, self.epoch, index)).generate_state(1)[0]
@@ -110,8 +104,7 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         sample = {"frame": frame.transpose(2, 0, 1).astype(np.float32), "mask": mask[None].astype(np.float32)}
         out = self.transform(sample)
         image = np.clip(np.asarray(out["frame"]) + 0.5, 0, 255).astype(np.uint8)
-        target = np.asarray(out["mask"])[0] + 0.5
-        return np.ascontiguousarray(image.transpose(1, 2, 0)), target.astype(np.uint8)
+        return np.ascontiguousarray(image.transpose(1, 2, 0)), (np.asarray(out["mask"])[0] > 0.5).astype(np.uint8)
 
     def loader(self, batch: int, epoch: int, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
         """The batches of an epoch, in an order drawn from (seed, epoch) alone."""

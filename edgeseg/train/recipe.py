@@ -97,8 +97,7 @@ class Optimise(Part):
 
     ``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``: how the classes'
     thresholds are found on them, see :mod:`edgeseg.train.operating`. ``patch``: side of the squares that are
-    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``edges``: a pixel that
-    the mask's edge crosses is target or not ("hard"), or by its share ("soft", one class only).
+    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -117,18 +116,16 @@ class Optimise(Part):
     threshold_rule: Literal["fixed", "max dice", "sensitive"] = "fixed"
     patch: Annotated[int, Field(ge=0)] = 0
     patches: Annotated[int, Field(ge=1)] = 1
-    edges: Literal["hard", "soft"] = "hard"
 
 
 class Augmentation(Part):
     """Each 0 is off. Angles in degrees, the others as shares; see :mod:`edgeseg.data.augmentation`.
 
-    ``plain``: share of the patches whose geometry is only turned by quarters and mirrored. ``paste``: share of the
-    frames that get another frame's target, see :mod:`edgeseg.data.paste`; whole frames, one class, hard edges only.
+    ``paste``: share of the frames that get another frame's target, see :mod:`edgeseg.data.paste`; whole frames and one
+    class only.
     """
 
     flip: bool = False
-    plain: Share = 0.0
     rotate: Share = 0.0
     zoom_out: Share = 0.0
     zoom_in: Share = 0.0
@@ -164,10 +161,8 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_classes(self.classes)
-        if self.train.edges == "soft" and len(self.classes) > 2:
-            raise ValueError("edges = 'soft' needs a single class beside the background")
-        if self.augmentation.paste and (self.train.patch or self.train.edges == "soft" or len(self.classes) > 2):
-            raise ValueError("paste needs whole frames, hard edges and a single class beside the background")
+        if self.augmentation.paste and (self.train.patch or len(self.classes) > 2):
+            raise ValueError("paste needs whole frames and a single class beside the background")
         return self
 
 

@@ -138,7 +138,6 @@ def train(
             seed,
             patch=recipe.train.patch,
             patches=recipe.train.patches,
-            soft=recipe.train.edges == "soft",
         )
         val_set = Frames([pair for s in sources for pair in s.pairs("val")], frame)
         if len(train_set) < recipe.train.batch:

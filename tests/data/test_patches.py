@@ -53,31 +53,3 @@ def test_zoom_goes_the_way_its_name_says(zoom: str) -> None:
     rng = np.random.default_rng(0)
     rows = [np.count_nonzero(np.diff(patches.draw(frame, mask, 128, settings, 24, rng)[1][:, 64])) for _ in range(30)]
     assert (np.mean(rows) < 16) == (zoom == "zoom_in")  # 16 edges at zoom 1
-
-
-def test_plain_patches_are_not_resampled() -> None:
-    rng = np.random.default_rng(1)
-    frame = rng.integers(25, 256, (120, 120, 3), np.uint8)
-    mask = (frame[..., 0] > 128).astype(np.uint8)
-    settings = Augmentation(flip=True, rotate=180, zoom_in=0.5, plain=1.0)
-    # Each patch of a noise frame stands in it, turned by quarters and mirrored.
-    turned = [np.rot90(frame[..., 0], turns) for turns in range(4)]
-    windows = [np.lib.stride_tricks.sliding_window_view(one, (16, 16)) for t in turned for one in (t, t[:, ::-1])]
-    inside = 0
-    for _ in range(12):
-        patch, target = patches.draw(frame, mask, 16, settings, 24, rng)
-        np.testing.assert_array_equal(target, patch[..., 0] > 128)
-        inside += any((window == patch[..., 0]).all(axis=(2, 3)).any() for window in windows)
-    assert inside >= 6  # the others reach out of the frame
-    assert patches.draw(frame, mask, 15, settings, 24, rng)[0].shape == (15, 15, 3)
-
-
-def test_soft_masks_keep_their_shares() -> None:
-    frame, mask = scene()
-    share = mask * np.uint8(200)
-    rng = np.random.default_rng(0)
-    _, target = patches.draw(frame, share, 150, Augmentation(rotate=180), 24, rng, soft=True)
-    assert target.max() <= 200
-    assert len(np.unique(target)) > 2
-    _, plain = patches.draw(frame, share, 180, Augmentation(plain=1.0), 24, rng, soft=True)
-    assert set(np.unique(plain)) == {0, 200}

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from edgeseg.data.layouts import open_dataset
 from edgeseg.train import recipe as recipes
 from edgeseg.train.frames import Frames
 from edgeseg.train.run import frame_of
-
-
-def test_soft_masks_are_shares(tiny_data: Path) -> None:
-    recipe, _ = recipes.load("npnet-phantom")
-    pairs, frame = open_dataset(tiny_data).pairs, frame_of(recipe)
-    hard, soft = Frames(pairs, frame), Frames(pairs, frame, soft=True)
-    between = 0
-    for index in range(len(hard)):
-        share = soft[index][1]
-        assert share.dtype == torch.float32
-        assert 0 <= share.min() <= share.max() <= 1
-        np.testing.assert_array_equal(hard[index][1], (share > 127 / 255).numpy())
-        between += int(((share > 0) & (share < 1)).sum())
-    assert between > 0
 
 
 def test_pasted_targets_are_drawn_anew_each_epoch_and_the_same_each_time(tiny_data: Path) -> None:

@@ -135,18 +135,11 @@ def test_networks_options_are_checked_when_it_is_built(tmp_path: Path) -> None:
                 make_net(recipe)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("[augmentation]", "[augmentation]\npaste = 0.5"),
-        ('loss = "ce"', 'loss = "ce"\npatch = 0\nedges = "soft"'),
-    ],
-)
-def test_what_does_not_go_together(tmp_path: Path, old: str, new: str) -> None:
-    text = (recipes.FOLDER / "dnlnet-drive-sharp.toml").read_text()
-    assert old in text
-    if "edges" in new:
-        text = text.replace('edges = "soft"\n', "").replace("patch = 448\n", "").replace("plain = 0.5\n", "")
-        text = text.replace("[input]", '[[classes]]\nname = "other"\ncolor = "#ff0000"\nthreshold = 128\n\n[input]', 1)
-    with pytest.raises(InputError, match=r"needs"):
-        load(tmp_path, text.replace(old, new, 1))
+def test_targets_are_pasted_into_whole_frames_of_one_class(tmp_path: Path) -> None:
+    patches = (recipes.FOLDER / "dnlnet-drive.toml").read_text()
+    with pytest.raises(InputError, match="paste needs"):
+        load(tmp_path, patches.replace("[augmentation]", "[augmentation]\npaste = 0.5", 1))
+    two = PHANTOM.replace("[input]", '[[classes]]\nname = "other"\ncolor = "#ff0000"\nthreshold = 128\n\n[input]', 1)
+    assert load(tmp_path, two).augmentation.paste == 0
+    with pytest.raises(InputError, match="paste needs"):
+        load(tmp_path, two.replace("[augmentation]", "[augmentation]\npaste = 0.5", 1))
