@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.data.patches import lit_centre
+
 Image = NDArray[np.uint8]
 Pair = tuple[Image, Image]
 
@@ -17,7 +19,7 @@ SCALE = 1.6
 GAIN = 2.0
 # Share of the pieces that hold wall instead of the target: a seam alone must not be what is learned.
 DECOYS = 0.35
-# Tries to find a place: for a decoy beside the target, for a centre that is lit.
+# Tries to find a place for a decoy beside the target.
 TRIES = 10
 
 
@@ -47,7 +49,7 @@ def paste(frame: Image, mask: Image, donor: Pair, level: int, rng: np.random.Gen
             return frame, mask
         outline = moved
     height, width = mask.shape
-    matrix = _placement(outline, _centre(frame, level, rng), rng)
+    matrix = _placement(outline, lit_centre(frame, level, rng), rng)
     piece = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     share = cv2.warpAffine(outline * np.float32(1), matrix, (width, height), flags=cv2.INTER_LINEAR)
     # The seam lies around the outline, not across it.
@@ -82,17 +84,6 @@ def _beside(outline: Image, rng: np.random.Generator) -> Image | None:
         if not (moved & outline).any():
             return moved
     return None
-
-
-def _centre(frame: Image, level: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Column and row of a lit pixel."""
-    height, width = frame.shape[:2]
-    column, row = int(rng.integers(width)), int(rng.integers(height))
-    for _ in range(TRIES):
-        if frame[row, column].max() > level:
-            break
-        column, row = int(rng.integers(width)), int(rng.integers(height))
-    return column, row
 
 
 def _light(frame: Image, share: NDArray[np.float32]) -> NDArray[np.float64]:

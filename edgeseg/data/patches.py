@@ -41,7 +41,7 @@ def draw(
     flip = -1.0 if settings.flip and rng.uniform() < 0.5 else 1.0
     cosine, sine = np.cos(turn), np.sin(turn)
     to_frame = np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([flip * stretch, 1 / stretch]) / zoom
-    shift = np.asarray(_centre(frame, level, rng)) - to_frame @ np.full(2, (side - 1) / 2)
+    shift = np.asarray(lit_centre(frame, level, rng)) - to_frame @ np.full(2, (side - 1) / 2)
     matrix = np.column_stack([to_frame, shift])
     warp = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(frame, matrix, (side, side), flags=warp)
@@ -50,7 +50,7 @@ def draw(
     return np.asarray(patch, np.uint8), (target > 127).astype(np.uint8)
 
 
-def _centre(frame: Image, level: int, rng: np.random.Generator) -> tuple[int, int]:
+def lit_centre(frame: Image, level: int, rng: np.random.Generator) -> tuple[int, int]:
     """Column and row of a pixel that shows something."""
     height, width = frame.shape[:2]
     column, row = int(rng.integers(width)), int(rng.integers(height))
