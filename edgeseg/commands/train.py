@@ -24,7 +24,9 @@ def command(
     imgsz: options.ImageSize = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs; several use DDP.")] = 1,
-    start_from: Annotated[Path | None, typer.Option("--from", help="A run whose weights to begin with.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option("--from", help="A run whose weights to begin with; a narrower network grows.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a network on labelled frames; writes a run folder."""

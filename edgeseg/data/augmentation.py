@@ -75,6 +75,8 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
         steps.append(RandGaussianSmoothd("frame", prob=settings.blur, sigma_x=(0.3, 2.0), sigma_y=(0.3, 2.0)))
     if settings.noise:
         steps.append(RandGaussianNoised("frame", prob=0.3, std=settings.noise * 255))
+    if settings.jpeg:
+        steps.append(RandJpeg(settings.jpeg))
     if settings.cutout:
         steps.append(
             RandCoarseDropoutd(
@@ -177,6 +179,24 @@ class RandHighlights(Randomizable, MapTransform):
             cv2.ellipse(glare, centre, axes, float(self.R.uniform(0, 180)), 0, 360, 1.0, -1)
         glare = cv2.GaussianBlur(glare, (0, 0), 1.0)
         out["frame"] = frame + glare * (255 - frame)
+        return out
+
+
+class RandJpeg(Randomizable, MapTransform):
+    """Blocks and smeared colours of a JPEG of quality 30 to 95, as recorders and archives leave them."""
+
+    def __init__(self, prob: float) -> None:
+        super().__init__(("frame",))
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        if self.R.uniform() >= self.prob:
+            return out
+        frame = np.clip(np.asarray(out["frame"], np.float32) + 0.5, 0, 255).astype(np.uint8)
+        quality = int(self.R.randint(30, 96))
+        _, file = cv2.imencode(".jpg", frame.transpose(1, 2, 0), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        out["frame"] = cv2.imdecode(file, cv2.IMREAD_COLOR).transpose(2, 0, 1).astype(np.float32)
         return out
 
 

@@ -32,6 +32,8 @@ class DNLNet(nn.Module):
         in_channels: of the input.
         out_channels: foreground classes.
         width: w, a multiple of 4.
+        fine: channels at full size, in the encoder's first stage and the decoder's last; 0 for w. Vessels a pixel
+            wide live there alone, and its weights are few (the deepest stage holds most of them).
         context: "rsep", "aspp" or "none".
         attention: "dnl", "nl" (standard non-local, for comparison) or "none".
     """
@@ -41,11 +43,12 @@ class DNLNet(nn.Module):
         in_channels: int = 3,
         out_channels: int = 1,
         width: int = 16,
+        fine: int = 0,
         context: Context = "rsep",
         attention: Attention = "dnl",
     ) -> None:
         super().__init__()
-        widths = [width, 2 * width, 4 * width, 8 * width]
+        widths = [fine or width, 2 * width, 4 * width, 8 * width]
         self.encoder = nn.ModuleList(
             nn.Sequential(ConvBlock(before, after), ConvBlock(after, after))
             for before, after in zip([in_channels, *widths], widths, strict=False)
@@ -55,7 +58,7 @@ class DNLNet(nn.Module):
             MFF(high, low, attention) for high, low in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.decoder = nn.ModuleList(nn.Sequential(ConvBlock(w, w), ConvBlock(w, w)) for w in widths[-2::-1])
-        self.head = nn.Conv2d(width, out_channels, 1)
+        self.head = nn.Conv2d(widths[0], out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised float [B, in_channels, H, W], H, W ≥ 8 → logits [B, out_channels, H, W]."""

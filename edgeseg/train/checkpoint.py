@@ -81,16 +81,52 @@ def read_options(data: bytes) -> dict[str, object]:
     return out if isinstance(out, dict) else {}
 
 
-def load_weights(net: nn.Module, data: bytes, where: str) -> None:
+def load_weights(net: nn.Module, data: bytes, where: str, *, grow: bool = False) -> None:
     """Loads a safetensors file into a network.
+
+    Args:
+        net: the network.
+        data: the file's bytes.
+        where: they came from, for the error.
+        grow: weights of a narrower network of the same kind are taken too, see :func:`grown`.
 
     Raises:
         ModelError: no safetensors, or weights of another network.
     """
     try:
         state: dict[str, Tensor] = safetensors.torch.load(data)
+        if grow:
+            state = grown(state, net.state_dict())
         net.load_state_dict(state)
     except safetensors.SafetensorError as error:
         raise ModelError(f"{where}: is no safetensors file ({first_line(error)})") from error
     except RuntimeError as error:
         raise ModelError(f"{where}: holds the weights of another network ({first_line(error)})") from error
+
+
+def grown(narrow: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a narrower network in a wider one that computes the same (after Chen et al., Net2Net, 2016).
+
+    Old channels keep their place and hear nothing from new ones; new channels begin as in a fresh network, so that
+    they can learn what the old ones do not say. Exact where the channels that grow are neither concatenated with others
+    nor averaged over.
+
+    Args:
+        narrow: the weights to keep.
+        fresh: of the wider network, newly drawn.
+
+    Returns:
+        ``narrow`` where the shapes are equal or ``fresh`` is not wider in every axis.
+    """
+    out = dict(narrow)
+    for name, small in narrow.items():
+        large = fresh.get(name)
+        wider = large is not None and large.dim() == small.dim() and large.shape != small.shape
+        if large is None or not wider or any(a < b for a, b in zip(large.shape, small.shape, strict=True)):
+            continue
+        value = large.clone()
+        if value.dim() > 1:
+            value[: small.shape[0]] = 0
+        value[tuple(slice(size) for size in small.shape)] = small
+        out[name] = value
+    return out

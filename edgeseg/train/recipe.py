@@ -138,6 +138,7 @@ class Augmentation(Part):
     noise: Share = 0.0
     border: Share = 0.0
     highlights: Share = 0.0
+    jpeg: Share = 0.0
     cutout: Share = 0.0
     negative: Share = 0.0
     paste: Share = 0.0

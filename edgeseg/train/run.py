@@ -107,7 +107,7 @@ def train(
         split: a file of stems that replaces the sets' training part.
         resume: go on from ``last.ckpt`` if there is one.
         devices: processes (CPU) or GPUs; more than one uses DDP.
-        start_from: weights to begin with, as safetensors.
+        start_from: weights to begin with, as safetensors; a narrower network's are grown.
         quiet: no progress bar.
 
     Returns:
@@ -125,7 +125,7 @@ def train(
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if start_from is not None:
-        load_weights(net, start_from, "--from")
+        load_weights(net, start_from, "--from", grow=True)
     atomic.check_writable(out)
     with atomic.writer_lock(out), _quiet():
         atomic.sweep(out)

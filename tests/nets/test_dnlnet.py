@@ -64,6 +64,13 @@ def test_the_default_has_the_size_the_design_names() -> None:
     assert sum(p.numel() for p in DNLNet().parameters()) == 697_513
 
 
+def test_more_channels_at_full_size_are_there_alone() -> None:
+    net = DNLNet(width=4, fine=12)
+    assert [stage[1][0].out_channels for stage in net.encoder] == [12, 8, 16, 32]
+    assert [stage[1][0].out_channels for stage in net.decoder] == [16, 8, 12]
+    assert net.eval()(torch.zeros(1, 3, 40, 24)).shape == (1, 1, 40, 24)
+
+
 def test_a_map_for_every_pixel_depends_on_the_whole_image() -> None:
     torch.manual_seed(0)
     net = trained_like(DNLNet(width=4))

@@ -460,9 +460,11 @@ def test_kill_9_leaves_a_recording_that_plays(camera, tmp_path: Path, suffix: st
         process.kill()
         ran = time.monotonic() - began
     left = tmp_path / f"out.part{suffix}"
-    with av.open(str(left)) as video:
-        last = [float(frame.time) for frame in video.decode(video.streams.video[0])][-1]
-    assert last > ran - 2.5  # the goal is 1 s on a machine of one's own
+    shown = []
+    # A kill within a write tears the last packet; a player shows what is before it.
+    with av.open(str(left)) as video, contextlib.suppress(av.error.InvalidDataError):
+        shown.extend(float(frame.time) for frame in video.decode(video.streams.video[0]))
+    assert shown[-1] > ran - 2.5  # the goal is 1 s on a machine of one's own
     assert all(json.loads(line) for line in events.read_text().splitlines()[:-1])
     # The next run keeps it beside its own.
     again = infer("--stream", PHANTOM, "--out", out, "--frames", "3", "--video-size", "160x120")
