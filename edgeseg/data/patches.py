@@ -26,14 +26,14 @@ def draw(
 
     Args:
         frame: uint8 [h, w, 3].
-        mask: uint8 {0, 1} [h, w].
+        mask: uint8 [h, w], share of the target from 0 to 255.
         side: of the patch, pixels.
         settings: the recipe's ``[augmentation]``.
         level: a centre counts as seen where max(B, G, R) is over this grey level.
         rng: of every draw.
 
     Returns:
-        uint8 [side, side, 3] and uint8 {0, 1} [side, side].
+        uint8 [side, side, 3] and uint8 [side, side], both interpolated.
     """
     turn = np.deg2rad(rng.uniform(-settings.rotate, settings.rotate))
     zoom = np.exp(rng.uniform(-np.log1p(settings.zoom_out), np.log1p(settings.zoom_in)))
@@ -45,9 +45,8 @@ def draw(
     matrix = np.column_stack([to_frame, shift])
     warp = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     patch = cv2.warpAffine(frame, matrix, (side, side), flags=warp)
-    # The mask's edge is interpolated and cut at one half, as where frames are fitted.
-    target = cv2.warpAffine(mask * np.uint8(255), matrix, (side, side), flags=warp)
-    return np.asarray(patch, np.uint8), (target > 127).astype(np.uint8)
+    target = cv2.warpAffine(mask, matrix, (side, side), flags=warp)
+    return np.asarray(patch, np.uint8), np.asarray(target, np.uint8)
 
 
 def lit_centre(frame: Image, level: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -97,7 +97,8 @@ class Optimise(Part):
 
     ``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``: how the classes'
     thresholds are found on them, see :mod:`edgeseg.train.operating`. ``patch``: side of the squares that are
-    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch.
+    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``distil``: share of the
+    ``--from`` run's own probability in the targets; patches of a single class only.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -116,6 +117,7 @@ class Optimise(Part):
     threshold_rule: Literal["fixed", "max dice", "sensitive"] = "fixed"
     patch: Annotated[int, Field(ge=0)] = 0
     patches: Annotated[int, Field(ge=1)] = 1
+    distil: Fraction = 0.0
 
 
 class Augmentation(Part):
@@ -164,6 +166,8 @@ class Recipe(Part):
         check_classes(self.classes)
         if self.augmentation.paste and (self.train.patch or len(self.classes) > 2):
             raise ValueError("paste needs whole frames and a single class beside the background")
+        if self.train.distil and (not self.train.patch or len(self.classes) > 2):
+            raise ValueError("distil needs patches and a single class beside the background")
         return self
 
 

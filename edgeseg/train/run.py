@@ -28,6 +28,7 @@ from edgeseg.nets import build, check_size
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.frames import Frames
+from edgeseg.train.load import RunPredictor
 from edgeseg.train.module import Segmenter
 from edgeseg.train.recipe import Recipe
 from edgeseg.train.recorder import Recorder
@@ -122,6 +123,8 @@ def train(
         raise OutputError(f"{out} is a file, not a folder; choose another --out")
     if out.exists() and not resume and any(out.iterdir()):
         raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
+    if recipe.train.distil and start_from is None:
+        raise UsageError(f"recipe {recipe.name} learns from a run's probability (distil); give that run with --from")
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if start_from is not None:
@@ -144,6 +147,9 @@ def train(
             raise DataError(
                 f"{len(train_set)} training frames are fewer than a batch of {recipe.train.batch}; add some"
             )
+        if recipe.train.distil:
+            train_set.distil(RunPredictor(net.eval()), recipe.train.distil, quiet=quiet)
+            net.train()
         _write_splits(out, sources)
         recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
         _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)

@@ -143,3 +143,10 @@ def test_targets_are_pasted_into_whole_frames_of_one_class(tmp_path: Path) -> No
     assert load(tmp_path, two).augmentation.paste == 0
     with pytest.raises(InputError, match="paste needs"):
         load(tmp_path, two.replace("[augmentation]", "[augmentation]\npaste = 0.5", 1))
+
+
+def test_distillation_is_for_patches_of_one_class(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="distil needs"):
+        load(tmp_path, PHANTOM.replace("[train]", "[train]\ndistil = 0.5", 1))
+    patches = (recipes.FOLDER / "dnlnet-drive.toml").read_text()
+    assert load(tmp_path, patches.replace("[train]", "[train]\ndistil = 0.5", 1)).train.distil == 0.5
