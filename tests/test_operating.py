@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from edgeseg.reliability import bins, calibration_error, curve
-from edgeseg.train.operating import choose
+from edgeseg.train.operating import choose, choose_area
 
 
 def made(seed: int = 0) -> np.ndarray:
@@ -52,3 +53,29 @@ def test_calibration_error_of_a_known_shift(levels: int) -> None:
     assert [one.pixels for one in bins(histogram)] == [30000, 10000]
     assert [one.frequency for one in bins(histogram)] == [0.1, 0.6]
     assert calibration_error(np.zeros((2, levels), np.int64)) == 0
+
+
+class Told:
+    """A network that says what it was given for the frame; the frames hold their own number."""
+
+    def __init__(self, said: list[np.ndarray]) -> None:
+        self.said = said
+
+    def eval(self) -> None:
+        pass
+
+    def __call__(self, frame: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.said[int(frame[0, 0, 0, 0])])[None, None]
+
+
+@pytest.mark.parametrize(("speck", "wanted"), [(0, 0.0), (12, 0.02), (30, 0.05), (55, 0.1)])
+def test_least_area_drops_specks_and_keeps_small_targets(speck: int, wanted: float) -> None:
+    """A second target has 15 % of the first one's pixels: a fifth is too much to ask."""
+    truth = np.zeros((64, 64), np.uint8)
+    truth[10:40, 10:40] = 1
+    truth[50:59, 45:60] = 1  # 135 of 1035 pixels
+    said = truth * np.uint8(200)
+    said[60:64, :].flat[:speck] = 200
+    said[59, :] = 0
+    frames = [(torch.full((64, 64, 3), index), torch.from_numpy(truth)) for index in range(3)]
+    assert choose_area(Told([said] * 3), frames, [128]) == wanted  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from edgeseg.atomic import atomic_write
 from edgeseg.nets.count import cost
 from edgeseg.train import pictures
 from edgeseg.train.checkpoint import weights_bytes
-from edgeseg.train.operating import operating_points
+from edgeseg.train.operating import choose_area, operating_points
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -46,7 +46,11 @@ def write_run(
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
     classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
     manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256)
-    manifest = manifest.model_copy(update={"classes": classes, "operating_points": points})
+    output = manifest.output
+    if recipe.train.min_area_rule == "max dice":
+        area = choose_area(net, val_set, [one.threshold or 128 for one in classes[1:]])
+        output = output.model_copy(update={"min_area": area})
+    manifest = manifest.model_copy(update={"classes": classes, "operating_points": points, "output": output})
     write_manifest(out, manifest)
 
 
