@@ -5,8 +5,8 @@
 * flicker: mean over neighbouring frames of 1 − Dice of their masks (both empty: 0). A moving camera flickers too; the
   phantom's truth is given beside it as the floor.
 * delay: frames from a polyp's coming into view in the truth to the first mask that overlaps it, and from its leaving
-  to the first empty mask; mean over the appearances in all phantoms, of those that happen. Against smoothing 0 it says what
-  the weight costs.
+  to the first empty mask; mean over the appearances in all phantoms, of those that happen. Against smoothing 0 it says
+  what the weight costs.
 * Dice: mean over the phantoms' frames. The real clip has boxes only: box IoU ≥ 0.5 in a share of its frames.
 
 No frame is written; the result file holds figures.
