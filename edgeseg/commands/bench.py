@@ -12,7 +12,7 @@ from edgeseg.errors import UsageError
 
 
 def command(
-    model: options.Model,
+    model: options.BuiltModel,
     backend: options.BackendOption = options.Backend.auto,
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,

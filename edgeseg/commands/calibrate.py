@@ -11,7 +11,7 @@ from edgeseg.commands import options
 
 
 def command(
-    model: options.Model,
+    model: options.TrainedModel,
     data: options.Data,
     frames: Annotated[int | None, typer.Option("--frames", min=1, help="How many.")] = None,
     method: Annotated[str | None, typer.Option("--method", metavar="minmax|percentile|entropy|mse")] = None,

@@ -11,7 +11,7 @@ from edgeseg.commands import options
 
 
 def command(
-    model: options.Model,
+    model: options.TrainedModel,
     data: Annotated[
         list[Path] | None, typer.Option("--data", help="Labelled frames for the gate; may be given several times.")
     ] = None,

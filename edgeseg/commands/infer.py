@@ -124,6 +124,15 @@ def command(
         return
     from edgeseg.stream.infer import infer, open_viewer, opened
 
+    given = {
+        "--duration": duration,
+        "--max-latency-ms": max_latency_ms,
+        "--stream-buffer": stream_buffer,
+        "--no-retry": no_retry,
+    }
+    idle = [name for name, value in given.items() if value not in (None, False)]
+    if idle:
+        screen.print(f"{', '.join(idle)}: of live streams alone; of a recording every frame is segmented, to its end")
     recording = opened(only, outputs, source_options, tile=tile, smoothing=smoothing, crop=crop)
     # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
     at_once = threads or cpus()

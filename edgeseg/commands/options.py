@@ -44,6 +44,8 @@ Json = Annotated[str | None, typer.Option("--json", metavar="PATH|-", help="Writ
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no tables.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Say more, with tracebacks.")]
 Model = Annotated[str, typer.Argument(help="A run, a bundle, a bare graph (.onnx) or a zoo name.")]
+TrainedModel = Annotated[str, typer.Argument(help="A run, a bundle or a zoo name.")]
+BuiltModel = Annotated[str, typer.Argument(help="A bundle, a bare graph (.onnx) or a zoo name.")]
 Data = Annotated[list[Path], typer.Option("--data", help="Folder of a data set; may be given several times.")]
 Split = Annotated[str | None, typer.Option("--split", metavar="FILE|train|val|test", help="Which frames.")]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="Which runtime.")]

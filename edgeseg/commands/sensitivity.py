@@ -12,7 +12,7 @@ from edgeseg.commands import options
 
 
 def command(
-    model: options.Model,
+    model: options.TrainedModel,
     data: options.Data,
     split: options.Split = None,
     calibration: Annotated[

@@ -14,7 +14,7 @@ from edgeseg.calibration import run as calibration
 from edgeseg.calibration import sensitivity
 from edgeseg.calibration.table import Table, parse
 from edgeseg.data.layouts import open_dataset
-from edgeseg.errors import UsageError
+from edgeseg.errors import DataError, UsageError
 from edgeseg.export import forms, gate, parity
 from edgeseg.export.check import Image
 from edgeseg.export.wanted import FP16, INT8, Wanted
@@ -157,14 +157,24 @@ def _own_table(graph: bytes, manifest: mf.Manifest, source: Source, wanted: Want
 def choose_frames(
     data: list[Path], recipe_name: str | None, frames: int | None, seed: int | None, manifest: mf.Manifest
 ) -> calibration_frames.Chosen:
-    """Calibration frames of a recipe: the named one, the one shipped for these sets, or a draw of so many."""
+    """Calibration frames of a recipe: the named one, the one shipped for these sets, or a draw of so many.
+
+    A shipped recipe lists the frames of one copy of a set and of one split; where nobody asked for it and they do not
+    fit, frames are drawn.
+    """
     from edgeseg import recipes
 
+    def chosen(recipe: calibration_frames.Recipe, *, most: bool) -> calibration_frames.Chosen:
+        seeded = recipe if seed is None else recipe.model_copy(update={"seed": seed})
+        return calibration_frames.choose(seeded, data, manifest, most=most)
+
     if recipe_name is not None:
-        recipe = recipes.load(calibration_frames.KIND, recipe_name, calibration_frames.Recipe)
-    else:
-        recipe = calibration_frames.default_recipe([open_dataset(root).name for root in data], frames)
-    if seed is not None:
-        recipe = recipe.model_copy(update={"seed": seed})
-    most = recipe.name == "drawn" and frames is None
-    return calibration_frames.choose(recipe, data, manifest, most=most)
+        return chosen(recipes.load(calibration_frames.KIND, recipe_name, calibration_frames.Recipe), most=False)
+    names = [open_dataset(root).name for root in data]
+    recipe = calibration_frames.default_recipe(names, frames)
+    try:
+        return chosen(recipe, most=recipe.name == "drawn" and frames is None)
+    except DataError:
+        if recipe.name == "drawn":
+            raise
+    return chosen(calibration_frames.default_recipe(names, calibration_frames.FRAMES), most=True)

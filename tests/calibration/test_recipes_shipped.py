@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from edgeseg import recipes
+from edgeseg.bundle import open_model
 from edgeseg.calibration.frames import KIND, Recipe
-from edgeseg.errors import InputError, UsageError
+from edgeseg.data.layouts import open_dataset
+from edgeseg.data.splits import list_sha256, resolve
+from edgeseg.errors import DataError, InputError, UsageError
 from edgeseg.export import forms, targets
+from edgeseg.export.int8 import choose_frames
 from edgeseg.export.request import request
+from edgeseg.manifest import DataUse, SplitUse
 
 SETS = {"cvc": "cvc_clinicdb", "kvasir": "kvasir_seg", "skin": "isic2017", "lung": "lung_ct_uiip", "drive": "drive"}
 
@@ -32,8 +37,6 @@ def test_calibration_recipe(name: str) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_no_recipe_lists_a_test_frame(name: str, data_dir: Callable[[str], Path]) -> None:
     import hashlib
-
-    from edgeseg.data.layouts import open_dataset
 
     dataset = open_dataset(data_dir(SETS[name]))
     tested = {hashlib.sha256(p.image.read_bytes()).hexdigest() for p in dataset.subset(dataset.lists["test"])}
@@ -74,3 +77,39 @@ def test_options_of_export() -> None:
     for wrong in ({"quantize": 4}, {"batch": 4, "dynamic": True}, {"fp16": True, "targets": ["x86-openvino"]}):
         with pytest.raises(UsageError, match="--"):
             request(**wrong)
+
+
+def test_a_shipped_recipe_that_does_not_fit_gives_way_to_a_draw_unless_it_was_asked_for(
+    tiny_run: Path, tiny_data: Path
+) -> None:
+    manifest = open_model(tiny_run).manifest
+    assert manifest is not None
+    chosen = choose_frames([tiny_data], None, None, None, manifest)  # the phantom's asks for 24 frames, here are 8
+    assert (chosen.recipe.name, len(chosen.frames), chosen.split) == ("drawn", 8, "train")
+    assert choose_frames([tiny_data], None, None, 1, manifest).recipe.seed == 1
+    for asked in (("phantom", None), (None, 24)):
+        with pytest.raises(DataError, match="wants 24 frames"):
+            choose_frames([tiny_data], *asked, None, manifest)
+
+
+def test_another_split_of_a_known_set_is_calibrated_on_its_own_training_frames(
+    tiny_run: Path, data_dir: Callable[[str], Path]
+) -> None:
+    """Of the frames that the shipped recipe lists, some are held out by ``train_seq.txt``."""
+    root = data_dir("cvc_clinicdb")
+    dataset = open_dataset(root)
+    splits = resolve(dataset, 0, train_list=root / "train_seq.txt")
+    manifest = open_model(tiny_run).manifest
+    assert manifest is not None
+    trained = [
+        SplitUse(data=dataset.name, split=name, images=len(splits.of(name)), list_sha256=list_sha256(splits.of(name)))
+        for name in ("train", "val", "test")
+    ]
+    use = DataUse(name=dataset.name, listing_sha256=dataset.listing_sha256(), terms=dataset.terms)
+    training = manifest.training.model_copy(update={"data": [use], "splits": trained})
+    other = manifest.model_copy(update={"training": training})
+    chosen = choose_frames([root], None, None, None, other)
+    assert (chosen.recipe.name, len(chosen.frames)) == ("drawn", 128)
+    assert {frame.pair.stem for frame in chosen.frames} <= set(splits.train)
+    with pytest.raises(DataError, match="calibrate on other frames"):
+        choose_frames([root], "cvc", None, None, other)

@@ -310,6 +310,13 @@ def test_damaged_packets_are_said(tiny_bundle: Path, clip: Path, tmp_path: Path,
     assert json.loads((tmp_path / "s.json").read_text())["frames"] >= 1
 
 
+def test_what_a_recording_has_no_use_for_is_said(tiny_bundle: Path, clip: Path, edgeseg_cli) -> None:
+    done = edgeseg_cli(*infer_words(tiny_bundle, clip, "--duration", 0.1, "--no-retry"))
+    assert done.code == 0
+    assert "--duration, --no-retry: of live streams alone" in " ".join(done.out.split())
+    assert "live streams alone" not in edgeseg_cli(*infer_words(tiny_bundle, clip)).out
+
+
 # Outputs that cannot be.
 
 
