@@ -58,12 +58,37 @@ def drop_small(mask: NDArray[np.uint8], classes: int, share: float) -> NDArray[n
     """Drops components under ``share`` of their class's pixels."""
     out = mask.copy()
     for index in range(1, classes + 1):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((mask == index).view(np.uint8), connectivity=8)
+        of_class = mask if classes == 1 else (mask == index).view(np.uint8)
+        # Only the part that holds something is labelled, and only the boxes of what is dropped are written.
+        left, top, width, height = cv2.boundingRect(of_class)
+        part = of_class[top : top + height, left : left + width]
+        if not part.size:
+            continue
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
         areas = stats[:, cv2.CC_STAT_AREA]
-        small = areas < share * areas[1:].sum()
-        small[0] = False
-        out[small[labels]] = 0
+        for label in 1 + np.flatnonzero(areas[1:] < share * areas[1:].sum()):
+            x, y, across, down = stats[label, : cv2.CC_STAT_AREA]
+            box = (slice(y, y + down), slice(x, x + across))
+            out[top : top + height, left : left + width][box][labels[box] == label] = 0
     return out
+
+
+def without_small(probability: NDArray[np.uint8], thresholds: Sequence[int], min_area: float) -> NDArray[np.uint8]:
+    """Probability whose mask at ``thresholds`` lacks the small components: they are set just below.
+
+    For displays that compare the probability by themselves.
+
+    Args:
+        probability: uint8 [K, H, W].
+        thresholds: K grey levels.
+        min_area: as of :func:`mask_of`.
+
+    Returns:
+        uint8 [K, H, W].
+    """
+    dropped = (mask_of(probability, thresholds) > 0) & (mask_of(probability, thresholds, min_area) == 0)
+    below = np.asarray([level - 1 for level in thresholds], np.uint8)[:, None, None]
+    return np.where(dropped, np.minimum(probability, below), probability)
 
 
 def objects_of(mask: NDArray[np.uint8], names: Sequence[str]) -> list[Object]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from edgeseg.fit import Box
-from edgeseg.postprocess import Object, drop_small, mask_of, objects_of, threshold_level
+from edgeseg.postprocess import Object, drop_small, mask_of, objects_of, threshold_level, without_small
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,31 @@ def test_small_components_are_dropped_by_their_share_of_the_class() -> None:
     probability = (mask == 1).astype(np.uint8)[None] * 255
     assert mask_of(probability, [128], 0.11).sum() == 90
     assert mask_of(np.zeros((1, 5, 5), np.uint8), [128], 0.5).sum() == 0
+
+
+def test_dropping_agrees_with_counting_every_component() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        field = cv2.GaussianBlur(rng.uniform(0, 1, (90, 120)).astype(np.float32), (0, 0), 2.5)
+        mask = ((field > 0.53) * 1 + (field < 0.45) * 2).astype(np.uint8)
+        want = mask.copy()
+        for index in (1, 2):
+            count, labels = cv2.connectedComponents((mask == index).astype(np.uint8), connectivity=8)
+            for label in range(1, count):
+                if (labels == label).sum() < 0.08 * (mask == index).sum():
+                    want[labels == label] = 0
+        assert (want != mask).any()
+        assert np.array_equal(drop_small(mask, 2, 0.08), want)
+        one = (mask == 1).astype(np.uint8)
+        assert np.array_equal(drop_small(one, 1, 0.08), (want == 1).astype(np.uint8))
+
+
+def test_probability_without_small_components_gives_the_same_mask() -> None:
+    rng = np.random.default_rng(5)
+    noise = [cv2.GaussianBlur(rng.uniform(0, 255, (60, 80)).astype(np.float32), (0, 0), 2) for _ in range(2)]
+    probability = np.clip((np.stack(noise) - 128) * 8 + 120, 0, 255).astype(np.uint8)
+    for some, thresholds in ((probability[:1], [150]), (probability, [150, 130])):
+        out = without_small(some, thresholds, 0.1)
+        assert np.array_equal(mask_of(out, thresholds), mask_of(some, thresholds, 0.1))
+        assert (out != some).any()
+        assert np.array_equal(mask_of(out, [1] * len(some)) > 0, mask_of(some, [1] * len(some)) > 0)

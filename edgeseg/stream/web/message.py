@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from edgeseg.postprocess import without_small
+
 if TYPE_CHECKING:
     from edgeseg.model import Result
     from edgeseg.stream.frame import StreamFrame
@@ -32,6 +34,8 @@ def picture(frame: StreamFrame, result: Result | None) -> bytes:
     if result is not None:
         target, source = result.placement.target, result.placement.source
         part = result.probability[:, target.top : target.top + target.height, target.left : target.left + target.width]
+        if min_area := result.model.spec.output.min_area:
+            part = without_small(part, result.model.thresholds, min_area)
         maps = np.ascontiguousarray(part).reshape(-1, target.width)
         # Mostly 0 and 255: run lengths alone make it small, in a fraction of zlib's time.
         options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
