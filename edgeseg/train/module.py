@@ -8,11 +8,12 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import MeanMetric
 from torchmetrics.classification import BinaryJaccardIndex
 
-from edgeseg.metrics import count
+from edgeseg.metrics import auc, count, histograms
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train import losses
 from edgeseg.train.recipe import Optimise
@@ -28,6 +29,8 @@ class Segmenter(lightning.LightningModule):
         self.loss = losses.build(settings.loss, settings.positive_weight)
         self.val_loss, self.val_dice = MeanMetric(), MeanMetric()
         self.val_iou = BinaryJaccardIndex()
+        # Pixels of the validation frames by level of probability, target and other: their AUC.
+        self.val_levels: list[NDArray[np.int64]] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         frames, truth = batch
@@ -40,11 +43,22 @@ class Segmenter(lightning.LightningModule):
         logits = self.net.logits(frames).float()
         self.val_loss.update(self.loss(logits, truth))
         predicted = classes(logits)
+        probability = torch.sigmoid(logits.max(1).values).cpu().numpy()
+        target, other = histograms(probability, truth.cpu().numpy() > 0)
+        self.val_levels.append(np.stack([target, other]))
         self.val_iou.update((predicted > 0).int(), (truth > 0).int())
         for one, target in zip(predicted, truth, strict=True):
             figures = count(_mask(one), _mask(target)).figures()
             self.val_dice.update(figures["dice"] or 0.0)
         self.log_dict({"val_loss": self.val_loss, "val_dice": self.val_dice, "val_iou": self.val_iou}, prog_bar=True)
+
+    def on_validation_epoch_start(self) -> None:
+        self.val_levels = []
+
+    def val_auc(self) -> float:
+        """Pooled area under the ROC curve of the validation frames; any class against the background."""
+        target, other = np.sum(self.val_levels, axis=0)
+        return auc(target, other) or 0.0
 
     def configure_optimizers(self) -> Any:
         s = self.settings

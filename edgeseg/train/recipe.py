@@ -95,9 +95,9 @@ class Input(Part):
 class Optimise(Part):
     """How the weights are found.
 
-    ``keep``: "last" epoch, or the "best" mean Dice on the validation frames. ``threshold_rule``, ``min_area_rule``: how
-    the classes' thresholds and the least area of a component are found on them, see :mod:`edgeseg.train.operating`;
-    "fixed" is what the recipe says. ``patch``: side of the squares that are
+    ``keep``: "last" epoch, or the "best" mean Dice or pooled AUC ("best auc") of the validation frames.
+    ``threshold_rule``, ``min_area_rule``: how the classes' thresholds and the least area of a component are found on
+    them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
     drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``distil``: share of the
     ``--from`` run's own probability in the targets; patches of a single class only.
     """
@@ -113,7 +113,7 @@ class Optimise(Part):
     loss: Literal["ce", "dice_ce", "dice_focal"] = "ce"
     positive_weight: Positive = 1.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    keep: Literal["last", "best"] = "best"
+    keep: Literal["last", "best", "best auc"] = "best"
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     threshold_rule: Literal["fixed", "max dice", "sensitive"] = "fixed"
     min_area_rule: Literal["fixed", "max dice"] = "fixed"

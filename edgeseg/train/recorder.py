@@ -28,7 +28,7 @@ class Recorder(Callback):
     Args:
         folder: the run.
         identity: what must be equal for a resume: recipe, seed, frames, …
-        keep: "last" or "best".
+        keep: "last", "best" (Dice) or "best auc".
     """
 
     def __init__(self, folder: Path, identity: dict[str, str], keep: str) -> None:
@@ -44,13 +44,15 @@ class Recorder(Callback):
         dice = float(pl_module.val_dice.compute())
         row = {"val_loss": pl_module.val_loss, "val_dice": pl_module.val_dice, "val_iou": pl_module.val_iou}
         figures = {name: round(float(metric.compute()), 6) for name, metric in row.items()}
+        figures["val_auc"] = round(pl_module.val_auc(), 6)
         self.rows.append({"epoch": trainer.current_epoch, **figures})
         if not torch.isfinite(torch.tensor(figures["val_loss"])):
             raise InputError(
                 f"the loss became {figures['val_loss']} in epoch {trainer.current_epoch}; lower lr in the recipe"
             )
-        if self.keep == "last" or dice > self.best:
-            self.best, self.epoch = dice, trainer.current_epoch
+        merit = figures["val_auc"] if self.keep == "best auc" else dice
+        if self.keep == "last" or merit > self.best:
+            self.best, self.epoch = merit, trainer.current_epoch
             self.weights = {name: value.detach().cpu().clone() for name, value in pl_module.net.state_dict().items()}
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -61,7 +63,7 @@ class Recorder(Callback):
     def table(self) -> str:
         """The history as CSV."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, ["epoch", "train_loss", "val_loss", "val_dice", "val_iou"])
+        writer = csv.DictWriter(text, ["epoch", "train_loss", "val_loss", "val_dice", "val_iou", "val_auc"])
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()
