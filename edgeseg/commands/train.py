@@ -33,7 +33,6 @@ def command(
     from edgeseg.console import require
 
     require("train", "torch", "lightning", "monai")
-    from edgeseg.bundle import open_model
     from edgeseg.data.select import check_parent
     from edgeseg.train import recipe as recipes
     from edgeseg.train.run import train
@@ -46,14 +45,13 @@ def command(
         height, width = options.parse_size(imgsz)
         size = {"height": height, "width": width}
         loaded = loaded.model_copy(update={"input": loaded.input.model_copy(update=size)})
-    weights, parent = None, None
+    weights = None
     if start_from is not None:
         file = start_from / "weights.safetensors"
         if not file.is_file():
             raise UsageError(f"--from {start_from}: is no run (no weights.safetensors in it)")
         check_parent(start_from, data, seed, split, loaded.train.val_fraction)
         weights = file.read_bytes()
-        parent = open_model(start_from).manifest if loaded.train.refit else None
     folder = out or Path("runs") / loaded.name
     train(
         loaded,
@@ -65,7 +63,6 @@ def command(
         resume=resume,
         devices=devices,
         start_from=weights,
-        parent=parent,
         quiet=quiet,
     )
     if not quiet:

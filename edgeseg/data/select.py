@@ -190,4 +190,3 @@ def _candidates(dataset: Dataset, seed: int, known: dict[str, mf.SplitUse]) -> I
             yield {"train": tuple(part), "val": dataset.lists["val"], "test": tuple(test)}
         train, val = draw(dataset.subset(part), known["val"].images if "val" in known else 0, seed)
         yield {"train": train, "val": val, "test": tuple(test)}
-        yield {"train": tuple(part), "val": val, "test": tuple(test)}  # a refit trained on both

@@ -99,8 +99,7 @@ class Optimise(Part):
     ``threshold_rule``, ``min_area_rule``: how the classes' thresholds and the least area of a component are found on
     them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
     drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``distil``: share of the
-    ``--from`` run's own probability in the targets; patches of a single class only. ``refit``: the validation frames
-    train too, after everything was chosen by them; thresholds and least area are the ``--from`` run's.
+    ``--from`` run's own probability in the targets; patches of a single class only.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -121,13 +120,6 @@ class Optimise(Part):
     patch: Annotated[int, Field(ge=0)] = 0
     patches: Annotated[int, Field(ge=1)] = 1
     distil: Fraction = 0.0
-    refit: bool = False
-
-    @model_validator(mode="after")
-    def _nothing_to_choose_by(self) -> Self:
-        if self.refit and (self.keep, self.threshold_rule, self.min_area_rule) != ("last", "fixed", "fixed"):
-            raise ValueError('refit leaves nothing to choose by: keep = "last", and both rules "fixed"')
-        return self
 
 
 class Augmentation(Part):

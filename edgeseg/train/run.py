@@ -8,7 +8,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +23,7 @@ from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.splits import Splits, list_sha256, resolve
 from edgeseg.errors import DataError, OutputError, UsageError
-from edgeseg.manifest import Frame, Manifest, sha256
+from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
@@ -45,11 +45,6 @@ class Source:
 
     def pairs(self, split: str) -> list[Pair]:
         return self.dataset.subset(self.splits.of(split))
-
-    def refitted(self) -> Source:
-        """The same with its validation frames among the training frames too."""
-        train = tuple(sorted((*self.splits.train, *self.splits.val)))
-        return replace(self, splits=replace(self.splits, train=train))
 
 
 def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: float) -> list[Source]:
@@ -100,7 +95,6 @@ def train(
     resume: bool = False,
     devices: int = 1,
     start_from: bytes | None = None,
-    parent: Manifest | None = None,
     quiet: bool = False,
 ) -> Path:
     """Trains and writes the run.
@@ -115,7 +109,6 @@ def train(
         resume: go on from ``last.ckpt`` if there is one.
         devices: processes (CPU) or GPUs; more than one uses DDP.
         start_from: weights to begin with, as safetensors; a narrower network's are grown.
-        parent: what the run they are from says of itself; a ``refit`` takes its thresholds.
         quiet: no progress bar.
 
     Returns:
@@ -132,11 +125,6 @@ def train(
         raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
     if recipe.train.distil and start_from is None:
         raise UsageError(f"recipe {recipe.name} learns from a run's probability (distil); give that run with --from")
-    if recipe.train.refit and (parent is None or len(parent.classes) != len(recipe.classes)):
-        raise UsageError(
-            f"recipe {recipe.name} trains on the validation frames too (refit) and takes its thresholds from a run "
-            "that chose by them; give a run of the same classes with --from"
-        )
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if start_from is not None:
@@ -145,8 +133,6 @@ def train(
     with atomic.writer_lock(out), _quiet():
         atomic.sweep(out)
         sources = open_sources(data, seed, split, recipe.train.val_fraction)
-        if recipe.train.refit:
-            sources = [source.refitted() for source in sources]
         frame = frame_of(recipe)
         train_set = Frames(
             [pair for s in sources for pair in s.pairs("train")],
@@ -168,8 +154,8 @@ def train(
         recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
         _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
         net.load_state_dict(recorder.weights)
-        begun = None if start_from is None else sha256(start_from)
-        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, begun, parent)
+        parent = None if start_from is None else sha256(start_from)
+        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent)
     return out
 
 

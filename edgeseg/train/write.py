@@ -38,29 +38,18 @@ def write_run(
     train_set: Frames,
     val_set: Frames,
     parent_sha256: str | None = None,
-    parent: mf.Manifest | None = None,
 ) -> None:
-    """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last.
-
-    A refit has the operating point of ``parent``: it was trained on the frames that would choose.
-    """
+    """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
     weights = weights_bytes(net, recipe.network.options)
     atomic_write(out / "weights.safetensors", weights)
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
-    if recipe.train.refit and parent is not None:
-        chosen = zip(recipe.classes, parent.classes, strict=True)
-        classes: list[mf.Class] = [one.model_copy(update={"threshold": then.threshold}) for one, then in chosen]
-        points = parent.operating_points
-    else:
-        classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
+    classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
     manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256)
     output = manifest.output
     if recipe.train.min_area_rule == "max dice":
         area = choose_area(net, val_set, [one.threshold or 128 for one in classes[1:]])
         output = output.model_copy(update={"min_area": area})
-    elif recipe.train.refit and parent is not None:
-        output = output.model_copy(update={"min_area": parent.output.min_area})
     manifest = manifest.model_copy(update={"classes": classes, "operating_points": points, "output": output})
     write_manifest(out, manifest)
 
