@@ -11,6 +11,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset as Slice
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import UncompressedTransferSyntaxes
 
 from edgeseg.errors import DataError
 from edgeseg.volume import is_dicom
@@ -154,7 +155,9 @@ def _hounsfield(file: Path, part: Slice) -> NDArray[np.int16]:
         # A header without its syntax is one reason to be here.
         known = getattr(getattr(part, "file_meta", None), "TransferSyntaxUID", None)
         syntax = known.name if known is not None else "of no stated syntax"
-        raise DataError(f"{file}: pixels ({syntax}) cannot be decoded; store the series uncompressed") from error
+        plain = known is None or known in UncompressedTransferSyntaxes
+        remedy = "the file is cut short or damaged, export it again" if plain else "store the series uncompressed"
+        raise DataError(f"{file}: pixels ({syntax}) cannot be decoded; {remedy}") from error
     if pixels.shape != (part.Rows, part.Columns):
         raise DataError(
             f"{file}: its pixels have the shape {pixels.shape}, not rows and columns; export the slice again"
