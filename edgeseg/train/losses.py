@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +18,10 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
 
     Args:
         name: "ce" (cross-entropy), "dice_ce" or "dice_focal" (MONAI's, equal parts).
-        positive_weight: weight of target pixels against background in cross-entropy. With "ce" the weight's own pull on
-            the odds is taken out of the logits, so that the probability stays what it says (as logit
-            adjustment does, Menon et al. 2021).
+        positive_weight: weight of target pixels against background in cross-entropy.
     """
-    odds = math.log(positive_weight)
 
     def ce(logits: Tensor, truth: Tensor) -> Tensor:
-        logits = logits + odds
         if logits.shape[1] == 1:
             weight = torch.tensor(positive_weight)
             return F.binary_cross_entropy_with_logits(logits[:, 0], truth.float(), pos_weight=weight)
