@@ -99,7 +99,8 @@ class Optimise(Part):
     ``threshold_rule``, ``min_area_rule``: how the classes' thresholds and the least area of a component are found on
     them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
     drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``distil``: share of the
-    ``--from`` run's own probability in the targets; patches of a single class only.
+    ``--from`` run's own probability in the targets; patches of a single class only. ``centre``: after training the
+    mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -120,6 +121,7 @@ class Optimise(Part):
     patch: Annotated[int, Field(ge=0)] = 0
     patches: Annotated[int, Field(ge=1)] = 1
     distil: Fraction = 0.0
+    centre: bool = False
 
 
 class Augmentation(Part):

@@ -26,6 +26,7 @@ from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
 from edgeseg.nets.frame import FrameNet
+from edgeseg.train.centre import centre, head_of
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.frames import Frames
 from edgeseg.train.load import RunPredictor
@@ -127,6 +128,8 @@ def train(
         raise UsageError(f"recipe {recipe.name} learns from a run's probability (distil); give that run with --from")
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
+    if recipe.train.centre:
+        head_of(net)
     if start_from is not None:
         load_weights(net, start_from, "--from", grow=True)
     atomic.check_writable(out)
@@ -154,6 +157,8 @@ def train(
         recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
         _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
         net.load_state_dict(recorder.weights)
+        if recipe.train.centre:
+            centre(net, val_set)
         parent = None if start_from is None else sha256(start_from)
         write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent)
     return out
