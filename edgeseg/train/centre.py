@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 HALVINGS = 30
 
 
-def head_of(net: FrameNet) -> nn.Conv2d:
-    """The last layer of a network for one class, whose bias is the level of its logits.
+def level_of(net: FrameNet) -> nn.Parameter:
+    """The last layer's bias of a network for one class: the level of its logits.
 
     Raises:
         UsageError: the network has another kind of last layer, no bias in it, or several classes.
@@ -26,7 +26,7 @@ def head_of(net: FrameNet) -> nn.Conv2d:
     head = getattr(net.net, "head", None)
     if not isinstance(head, nn.Conv2d) or head.bias is None or head.out_channels != 1:
         raise UsageError("the recipe's centre = true needs one class and a network whose last layer has a bias")
-    return head
+    return head.bias
 
 
 def centre(net: FrameNet, frames: Frames) -> float:
@@ -42,9 +42,9 @@ def centre(net: FrameNet, frames: Frames) -> float:
         What was added to the logits.
 
     Raises:
-        UsageError: as :func:`head_of`.
+        UsageError: as :func:`level_of`.
     """
-    head = head_of(net)
+    level = level_of(net)
     net.eval()
     with torch.no_grad():
         pairs = [frames[index] for index in range(len(frames))]
@@ -57,6 +57,5 @@ def centre(net: FrameNet, frames: Frames) -> float:
                 low = middle
             else:
                 high = middle
-        assert head.bias is not None
-        head.bias += low
+        level += low
     return low

@@ -26,7 +26,7 @@ from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
 from edgeseg.nets.frame import FrameNet
-from edgeseg.train.centre import centre, head_of
+from edgeseg.train.centre import centre, level_of
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.frames import Frames
 from edgeseg.train.load import RunPredictor
@@ -129,7 +129,7 @@ def train(
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if recipe.train.centre:
-        head_of(net)
+        level_of(net)
     if start_from is not None:
         load_weights(net, start_from, "--from", grow=True)
     atomic.check_writable(out)
