@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgeseg.errors import UsageError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HALVINGS = 30
 
 
-def level_of(net: FrameNet) -> nn.Parameter:
+def level_of(net: FrameNet) -> Tensor:
     """The last layer's bias of a network for one class: the level of its logits.
 
     Raises:
@@ -57,5 +57,5 @@ def centre(net: FrameNet, frames: Frames) -> float:
                 low = middle
             else:
                 high = middle
-        level += low
+        level.add_(low)
     return low
