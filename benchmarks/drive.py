@@ -70,6 +70,11 @@ def probability_of(frame: Image, predict: Predict, spec: Spec, *, tile: bool) ->
     return np.asarray(fit.back(predict(fitted), placement, spec.output.upsample))
 
 
+def field_of_view(pair: Pair, truth: Image) -> NDArray[np.bool_]:
+    """Of a pair; the whole frame where the set has none."""
+    return read_mask(pair.fov, threshold=True) > 0 if pair.fov else np.ones(truth.shape, bool)
+
+
 def chosen(pairs: list[Pair], predict: Predict, spec: Spec, rule: str, *, tile: bool) -> int:
     """The threshold 1 to 255 of largest Dice or accuracy, over all pixels inside the fields of view."""
     counts = np.zeros((2, 256), np.int64)
@@ -77,7 +82,7 @@ def chosen(pairs: list[Pair], predict: Predict, spec: Spec, rule: str, *, tile: 
         frame, truth = read_pair(pair)
         probability = probability_of(frame, predict, spec, tile=tile).max(0)
         levels = probability if probability.dtype == np.uint8 else np.floor(probability * 255 + 0.5).astype(np.uint8)
-        inside = read_mask(pair.fov, threshold=True) > 0 if pair.fov else np.ones(truth.shape, bool)
+        inside = field_of_view(pair, truth)
         for value in (0, 1):
             counts[value] += np.bincount(levels[inside & ((truth > 0) == bool(value))], minlength=256)
     false, true = counts[:, ::-1].cumsum(1)[:, ::-1]

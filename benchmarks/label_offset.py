@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.drive import probability_of
+from benchmarks.drive import field_of_view, probability_of
 from edgeseg import metrics
 from edgeseg.bundle import open_model
-from edgeseg.data.dataset import read_mask, read_pair
+from edgeseg.data.dataset import read_pair
 from edgeseg.data.select import select
 from edgeseg.predictor import open_predictor
 
@@ -46,7 +46,7 @@ def main() -> None:
     with open_predictor(source, "auto", "auto", device=0, threads=0) as predictor:
         for pair in select([args.data], args.split, args.split, source.manifest)[0].pairs:
             frame, truth = read_pair(pair)
-            inside = read_mask(pair.fov, threshold=True) > 0 if pair.fov else np.ones(truth.shape, bool)
+            inside = field_of_view(pair, truth)
             probability = probability_of(frame, predictor.predict, source.spec, tile=False).max(0).astype(np.float32)
             if predictor.auc_from != "float":
                 probability /= np.float32(255)

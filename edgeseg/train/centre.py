@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -29,31 +29,44 @@ def level_of(net: FrameNet) -> Tensor:
     return head.bias
 
 
+def target_share(frames: Frames) -> float:
+    """Share of target pixels in labelled frames.
+
+    Raises:
+        DataError: there is none, or nothing else, so that no level would fit.
+    """
+    shares = [float((frames[index][1] > 0).double().mean()) for index in range(len(frames))]
+    share = sum(shares) / len(shares)
+    if not 0 < share < 1:
+        raise DataError("the recipe's centre = true needs validation frames with and without target pixels; add some")
+    return share
+
+
 def centre(net: FrameNet, frames: Frames) -> float:
     """Moves the last bias until the mean probability of the validation frames is their share of target pixels.
 
-    The order of the pixels, so AUC and what any threshold's counterpart gives, stays as it is.
+    All logits move alike, so their order stays as it is; it can change by a little where a probability is resampled to
+    another size afterwards.
 
     Args:
         net: trained; changed in place.
-        frames: labelled, not augmented.
+        frames: labelled, not augmented, all of one size.
 
     Returns:
         What was added to the logits.
 
     Raises:
         UsageError: as :func:`level_of`.
+        DataError: as :func:`target_share`.
     """
-    level = level_of(net)
+    level, share = level_of(net), target_share(frames)
     net.eval()
     with torch.no_grad():
-        pairs = [frames[index] for index in range(len(frames))]
-        logits = torch.cat([net.logits(frame[None]).double().flatten() for frame, _ in pairs])
-        share = torch.cat([(truth > 0).double().flatten() for _, truth in pairs]).mean()
+        logits = torch.cat([net.logits(frames[index][0][None]).flatten() for index in range(len(frames))])
         low, high = -20.0, 20.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            if torch.sigmoid(logits + middle).mean() < share:
+            if torch.sigmoid(logits + middle).mean(dtype=torch.float64) < share:
                 low = middle
             else:
                 high = middle

@@ -26,7 +26,7 @@ from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
 from edgeseg.nets.frame import FrameNet
-from edgeseg.train.centre import centre, level_of
+from edgeseg.train.centre import centre, level_of, target_share
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.frames import Frames
 from edgeseg.train.load import RunPredictor
@@ -150,6 +150,8 @@ def train(
             raise DataError(
                 f"{len(train_set)} training frames are fewer than a batch of {recipe.train.batch}; add some"
             )
+        if recipe.train.centre:
+            target_share(val_set)  # told before a training, not after it
         if recipe.train.distil:
             train_set.distil(RunPredictor(net.eval()), recipe.train.distil, quiet=quiet)
             net.train()

@@ -10,8 +10,8 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset as Slice
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UncompressedTransferSyntaxes
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import UID, UncompressedTransferSyntaxes
 
 from edgeseg.errors import DataError
 from edgeseg.volume import is_dicom
@@ -19,6 +19,20 @@ from edgeseg.volume import is_dicom
 # Of the distance between neighbours: more is a missing slice or a tilted gantry, not rounding.
 SPACING_TOLERANCE = 0.02
 MAX_BYTES = 2 << 30
+# pydicom parses a value when it is first looked at, and raises whatever its converters and codecs raise.
+_UNREADABLE = (
+    InvalidDicomError,
+    BytesLengthException,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    AttributeError,
+    RuntimeError,  # and NotImplementedError
+    struct.error,
+)
 _MODALITIES = ("CT", "OT", "SEG")  # the last two as mask series are exported
 
 
@@ -74,8 +88,7 @@ def _read(file: Path) -> Slice:
     try:
         part = pydicom.dcmread(file)
         wrong = _wrong(part)
-    # pydicom parses a value when it is first looked at, and raises whatever its converters raise.
-    except (InvalidDicomError, OSError, ValueError, TypeError, OverflowError, AttributeError, struct.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{file}: is no readable DICOM file ({error})") from error
     if wrong:
         raise DataError(f"{file}: is no CT slice, {wrong}")
@@ -97,6 +110,11 @@ def _wrong(part: Slice) -> str:
     for name, count in zip(needed, (1, 1, 3, 6, 2), strict=False):
         if values[name].shape != (count,) or not np.isfinite(values[name]).all():
             return f"its {name} is not {count} number{'s' * (count > 1)}"
+    for name in ("RescaleSlope", "RescaleIntercept"):
+        if part.get(name) is not None and not np.isfinite(float(part[name].value)):
+            return f"its {name} is no number"
+    for name in ("SeriesInstanceUID", "SliceThickness"):  # parsed here, where what cannot be parsed is told
+        part.get(name)
     if values["Rows"] < 1 or values["Columns"] < 1 or values["PixelSpacing"].min() <= 0:
         return "its size or its spacing is not above 0"
     axes = values["ImageOrientationPatient"].reshape(2, 3)
@@ -148,12 +166,20 @@ def _step(folder: Path, heights: NDArray[np.float64], names: list[str], first: S
     return step
 
 
+def _syntax(part: Slice) -> UID | None:
+    """Of the pixels; None where the header does not say, or not readably."""
+    try:
+        return part.file_meta.TransferSyntaxUID
+    except _UNREADABLE:
+        return None
+
+
 def _hounsfield(file: Path, part: Slice) -> NDArray[np.int16]:
     try:
         pixels = part.pixel_array
-    except (RuntimeError, NotImplementedError, AttributeError, ValueError) as error:
+    except _UNREADABLE as error:
         # A header without its syntax is one reason to be here.
-        known = getattr(getattr(part, "file_meta", None), "TransferSyntaxUID", None)
+        known = _syntax(part)
         syntax = known.name if known is not None else "of no stated syntax"
         plain = known is None or known in UncompressedTransferSyntaxes
         remedy = "the file is cut short or damaged, export it again" if plain else "store the series uncompressed"

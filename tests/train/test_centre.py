@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from edgeseg.errors import UsageError
+from edgeseg.errors import DataError, UsageError
 from edgeseg.nets.dnlnet import DNLNet
 from edgeseg.nets.frame import FrameNet
 from edgeseg.nets.npnet import NPNet
@@ -42,3 +42,13 @@ def test_what_cannot_be_centred_is_refused(net: torch.nn.Module) -> None:
     data: Any = frames()
     with pytest.raises(UsageError, match="centre = true needs"):
         centre(FrameNet(net, [0.5] * 3, [0.2] * 3), data)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_share_that_no_level_fits_is_refused(value: int) -> None:
+    data: Any = [(frame, torch.full_like(truth, value)) for frame, truth in frames()]
+    net = FrameNet(DNLNet(width=4), [0.5] * 3, [0.2] * 3).eval()
+    before = net.net.head.bias.clone()  # type: ignore[operator, union-attr]
+    with pytest.raises(DataError, match="with and without target pixels"):
+        centre(net, data)
+    assert torch.equal(net.net.head.bias, before)  # type: ignore[arg-type, union-attr]

@@ -204,6 +204,24 @@ def tilt(part: FileDataset) -> None:
     part.ImagePositionPatient = [x, y + 0.3 * (z - ORIGIN[2]), z]
 
 
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+def test_damaged_bytes_are_read_or_told(tree: Tree) -> None:
+    """Bytes of a slice's header and pixels overwritten, or its end missing: never another error than ours."""
+    file = min(tree.folder.iterdir())
+    whole, rng = file.read_bytes(), np.random.default_rng(0)
+    told = 0
+    for turn in range(150):
+        data = bytearray(whole)
+        for at in rng.integers(132, 900 if turn % 2 else len(data), 4):
+            data[at] = rng.integers(256)
+        file.write_bytes(data[: int(rng.integers(132, len(data)))] if turn % 5 == 0 else data)
+        try:
+            read_series(tree.folder)
+        except DataError:
+            told += 1
+    assert told > 20
+
+
 def damage(part: FileDataset) -> None:
     part.file_meta.TransferSyntaxUID = pydicom.uid.JPEG2000Lossless
     part.PixelData = pydicom.encaps.encapsulate([b"\xff\x4f\xff\x51" + bytes(60)])
