@@ -21,6 +21,7 @@ from edgeseg.nets.baselines.segnet import SegNet
 from edgeseg.nets.baselines.unet import UNet
 from edgeseg.nets.baselines.unetplusplus import UNetPlusPlus
 from edgeseg.nets.dnlnet import DNLNet
+from edgeseg.nets.effunet import EffUNet
 from edgeseg.nets.npnet import NPNet
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 NETS: dict[str, Callable[..., nn.Module]] = {
     "npnet": NPNet,
     "dnlnet": DNLNet,
+    "effunet": EffUNet,
     "fcn8s": FCN8s,
     "segnet": SegNet,
     "pspnet": PSPNet,

@@ -100,7 +100,8 @@ class Optimise(Part):
     them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
     drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``distil``: share of the
     ``--from`` run's own probability in the targets; patches of a single class only. ``centre``: after training the
-    mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`.
+    mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with published
+    weights, where the network has some (``effunet``).
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -122,6 +123,7 @@ class Optimise(Part):
     patches: Annotated[int, Field(ge=1)] = 1
     distil: Fraction = 0.0
     centre: bool = False
+    pretrained: bool = False
 
 
 class Augmentation(Part):

@@ -25,6 +25,7 @@ from edgeseg.data.splits import Splits, list_sha256, resolve
 from edgeseg.errors import DataError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
+from edgeseg.nets.effunet import EffUNet
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.centre import centre, level_of, target_share
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
@@ -132,6 +133,8 @@ def train(
         level_of(net)
     if start_from is not None:
         load_weights(net, start_from, "--from", grow=True)
+    elif recipe.train.pretrained:
+        _pretrain(net, recipe.name)
     atomic.check_writable(out)
     with atomic.writer_lock(out), _quiet():
         atomic.sweep(out)
@@ -164,6 +167,12 @@ def train(
         parent = None if start_from is None else sha256(start_from)
         write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent)
     return out
+
+
+def _pretrain(net: FrameNet, name: str) -> None:
+    if not isinstance(net.net, EffUNet):
+        raise UsageError(f"recipe {name}: only effunet has published weights; take `pretrained` out")
+    net.net.pretrain()
 
 
 def _fit(
