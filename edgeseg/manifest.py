@@ -167,6 +167,7 @@ class Training(Part):
     dirty: bool
     weights_sha256: Hash
     parent_sha256: Hash | None = None
+    teacher_sha256: Hash | None = None
     parameters: Count
     gmac: float
     versions: list[Version]

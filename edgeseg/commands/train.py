@@ -27,6 +27,9 @@ def command(
     start_from: Annotated[
         Path | None, typer.Option("--from", help="A run whose weights to begin with; a narrower network grows.")
     ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="A run to learn from, for recipes with distil or hint.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a network on labelled frames; writes a run folder."""
@@ -35,6 +38,7 @@ def command(
     require("train", "torch", "lightning", "monai")
     from edgeseg.data.select import check_parent
     from edgeseg.train import recipe as recipes
+    from edgeseg.train.load import open_teacher
     from edgeseg.train.run import train
 
     loaded, sha256 = recipes.load(recipe)
@@ -50,8 +54,12 @@ def command(
         file = start_from / "weights.safetensors"
         if not file.is_file():
             raise UsageError(f"--from {start_from}: is no run (no weights.safetensors in it)")
-        check_parent(start_from, data, seed, split, loaded.train.val_fraction)
+        check_parent("--from", start_from, data, seed, split, loaded.train.val_fraction)
         weights = file.read_bytes()
+    taught_by = None
+    if teacher is not None:
+        check_parent("--teacher", teacher, data, seed, split, loaded.train.val_fraction)
+        taught_by = open_teacher(teacher)
     folder = out or Path("runs") / loaded.name
     train(
         loaded,
@@ -63,6 +71,7 @@ def command(
         resume=resume,
         devices=devices,
         start_from=weights,
+        teacher=taught_by,
         quiet=quiet,
     )
     if not quiet:

@@ -94,10 +94,13 @@ def seen(selection: Selection, manifest: mf.Manifest | None) -> tuple[int, int]:
     return 0, 0
 
 
-def check_parent(run: Path, data: list[Path], seed: int, train_list: Path | None, val_fraction: float) -> None:
-    """Whether a training may begin with the weights of ``run``: what holds out frames now must not have shaped them.
+def check_parent(
+    option: str, run: Path, data: list[Path], seed: int, train_list: Path | None, val_fraction: float
+) -> None:
+    """Whether a training may begin with ``run`` or learn from it: what is held out now must not have shaped that.
 
     Args:
+        option: that named the run, for the error.
         run: whose ``splits/`` say what it saw.
         data: folders of the training to come.
         seed: of its draws.
@@ -119,7 +122,7 @@ def check_parent(run: Path, data: list[Path], seed: int, train_list: Path | None
             shared = sorted(before.get(then, set()) & set(now.of(held)))
             if shared:
                 raise UsageError(
-                    f"--from {run}: {len(shared)} frames of {dataset.name} (such as {shared[0]}) were in its {then} "
+                    f"{option} {run}: {len(shared)} frames of {dataset.name} (such as {shared[0]}) were in its {then} "
                     f"split and are in this training's {held} split; take that run's --seed and --split, and a "
                     "val_fraction that is not larger"
                 )

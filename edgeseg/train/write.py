@@ -38,6 +38,7 @@ def write_run(
     train_set: Frames,
     val_set: Frames,
     parent_sha256: str | None = None,
+    teacher_sha256: str | None = None,
 ) -> None:
     """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
     weights = weights_bytes(net, recipe.network.options)
@@ -45,7 +46,9 @@ def write_run(
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
     classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
-    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256)
+    manifest = run_manifest(
+        out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256, teacher_sha256
+    )
     output = manifest.output
     if recipe.train.min_area_rule == "max dice":
         area = choose_area(net, val_set, [one.threshold or 128 for one in classes[1:]])
@@ -72,6 +75,7 @@ def run_manifest(
     train_set: Frames,
     weights: bytes,
     parent_sha256: str | None = None,
+    teacher_sha256: str | None = None,
 ) -> mf.Manifest:
     """What the run says about itself; `export` copies it unchanged into bundles."""
     from edgeseg.train.run import frame_of, versions
@@ -89,6 +93,7 @@ def run_manifest(
         dirty=dirty,
         weights_sha256=mf.sha256(weights),
         parent_sha256=parent_sha256,
+        teacher_sha256=teacher_sha256,
         parameters=counted.parameters,
         gmac=round(counted.gmac, 6),
         versions=[mf.Version(name=name, version=version) for name, version in versions().items()],

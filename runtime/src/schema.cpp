@@ -80,7 +80,7 @@ Fields operating_point() {
 
 Fields training() {
     return {text("recipe"), hash("recipe_sha256"), integer("seed"), count("epochs"), count("epoch"), text("commit"), flag("dirty"),
-            hash("weights_sha256"), hash("parent_sha256").optional(), count("parameters"), number("gmac"),
+            hash("weights_sha256"), hash("parent_sha256").optional(), hash("teacher_sha256").optional(), count("parameters"), number("gmac"),
             objects("versions", {text("name"), text("version")}),
             objects("data", {text("name"), hash("listing_sha256"), text("terms")}),
             objects("splits", {text("data"), text("split"), count("images"), hash("list_sha256")})};

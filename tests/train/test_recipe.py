@@ -145,8 +145,11 @@ def test_targets_are_pasted_into_whole_frames_of_one_class(tmp_path: Path) -> No
         load(tmp_path, two.replace("[augmentation]", "[augmentation]\npaste = 0.5", 1))
 
 
-def test_distillation_is_for_patches_of_one_class(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="distil needs"):
-        load(tmp_path, PHANTOM.replace("[train]", "[train]\ndistil = 0.5", 1))
-    patches = (recipes.FOLDER / "dnlnet-drive.toml").read_text()
-    assert load(tmp_path, patches.replace("[train]", "[train]\ndistil = 0.5", 1)).train.distil == 0.5
+def test_a_teacher_is_for_one_class(tmp_path: Path) -> None:
+    for key in ("distil = 0.5", "hint = 1.0"):
+        assert load(tmp_path, PHANTOM.replace("[train]", f"[train]\n{key}", 1)).train.taught
+        two = PHANTOM.replace(
+            "[input]", '[[classes]]\nname = "other"\ncolor = "#ff0000"\nthreshold = 128\n\n[input]', 1
+        )
+        with pytest.raises(InputError, match="distil and hint need"):
+            load(tmp_path, two.replace("[train]", f"[train]\n{key}", 1))

