@@ -71,7 +71,11 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
     used = " ".join(row.status for row in papers.rows(folder))
     # Across sets and by sequence: not in the papers' tables, but in benchmarks/results/README.md.
     beside = {"npnet-cvc-paper.kvasir-test.json", "npnet-polyp.kvasir-test.json", "npnet-cvc-seq.cvc-test-seq.json"}
-    beside |= {"npnet-cvc.cvc-test-seq.json", "npnet-cvc.kvasir-test.json"}
+    beside |= {
+        f"{run}.{frames}.json"
+        for run in ("npnet-cvc", "npnet-cvc-taught")
+        for frames in ("cvc-test-seq", "kvasir-test")
+    }
     missing = {one.file for one in papers.load(folder) if one.file not in used}
     assert missing <= beside
     page = (folder / "README.md").read_text()
