@@ -44,12 +44,14 @@ def open_teacher(run: Path) -> Teacher:
     """The network of a run as a teacher.
 
     Raises:
-        ModelError: as :func:`load_run`.
+        ModelError: no run, or as :func:`load_run`.
         UsageError: of several classes.
     """
-    source = open_model(run)
+    source = open_model(str(run))
+    if source.manifest is None or source.kind != "run":
+        raise ModelError(f"--teacher {run}: is no run; give a folder that edgeseg train wrote")
     net = load_run(source)
-    if source.manifest is None or source.manifest.output.channels != 1:
+    if source.manifest.output.channels != 1:
         raise UsageError(f"--teacher {run}: has several classes beside the background; take a run that has one")
     return Teacher(net, source.manifest.training.weights_sha256)
 

@@ -118,6 +118,7 @@ def test_what_is_refused(tmp_path: Path, tiny_data: Path, tiny_run: Path, edgese
     assert "give that run with --teacher" in edgeseg_cli("train", recipe, *call).sentence(2)
     assert "learns from no teacher" in edgeseg_cli("train", "npnet-phantom", *call, "--teacher", tiny_run).sentence(2)
     assert "gone" in edgeseg_cli("train", recipe, *call, "--teacher", tmp_path / "gone").sentence(3)
+    assert "dnlnet-vessel: is no run" in edgeseg_cli("train", recipe, *call, "--teacher", "dnlnet-vessel").sentence(3)
     other = ("--seed", 7, "--teacher", tiny_run)
     assert f"--teacher {tiny_run}" in edgeseg_cli("train", recipe, *call, *other).sentence(2)
     assert not (tmp_path / "out").exists()
