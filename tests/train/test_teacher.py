@@ -121,6 +121,10 @@ def test_what_is_refused(tmp_path: Path, tiny_data: Path, tiny_run: Path, edgese
     assert "dnlnet-vessel: is no run" in edgeseg_cli("train", recipe, *call, "--teacher", "dnlnet-vessel").sentence(3)
     other = ("--seed", 7, "--teacher", tiny_run)
     assert f"--teacher {tiny_run}" in edgeseg_cli("train", recipe, *call, *other).sentence(2)
+    clahe = recipe.with_name("clahe.toml")
+    steps = '[input]\nsteps = [{ op = "clahe", clip_limit = 2.0, tiles = 8 }]'
+    clahe.write_text(recipe.read_text().replace("[input]", steps, 1))
+    assert "other steps or window" in edgeseg_cli("train", clahe, *call, "--teacher", tiny_run).sentence(2)
     assert not (tmp_path / "out").exists()
 
 
