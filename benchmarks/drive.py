@@ -4,8 +4,9 @@
 
 RUN is a run, a bundle or a zoo name. The threshold is the model's own, chosen on its validation images; with --rule it
 is the one of largest Dice or accuracy inside the validation images' fields of view instead. "AUC" is
-taken from float probability for a run and from uint8 for a bundle. The second table changes the test images as
-another camera would (size 0.5 and 1.7, gamma 0.7 and 1.4); the truth and the field of view stay at their own size.
+taken from float probability for a run and from uint8 for a bundle. The lines after the first change the test images as
+another camera would: its size, tone curve, colours, focus, noise and file format. The truth and the field of view stay
+at their own size.
 """
 
 from __future__ import annotations
@@ -48,12 +49,45 @@ def gamma(power: float) -> Change:
     return lambda frame: np.asarray(table[frame], np.uint8)
 
 
+def cast(blue: float, green: float, red: float) -> Change:
+    """The frame under another lamp and sensor: a gain per channel."""
+    gains = np.array([blue, green, red])
+    return lambda frame: np.clip(frame * gains + 0.5, 0, 255).astype(np.uint8)
+
+
+def unsharp(sigma: float) -> Change:
+    """The frame out of focus, pixels."""
+    return lambda frame: np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma), np.uint8)
+
+
+def noisy(deviation: float) -> Change:
+    """The frame with the same Gaussian noise each time, grey levels."""
+    return lambda frame: np.clip(
+        frame + np.random.default_rng(0).normal(0, deviation, frame.shape) + 0.5, 0, 255
+    ).astype(np.uint8)
+
+
+def jpeg(quality: int) -> Change:
+    """The frame out of a JPEG file."""
+
+    def change(frame: Image) -> Image:
+        _, file = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)
+
+    return change
+
+
 CHANGES: dict[str, Change] = {
     "as it is": lambda frame: frame,
     "0.5x": resized(0.5),
     "1.7x": resized(1.7),
     "gamma 0.7": gamma(0.7),
     "gamma 1.4": gamma(1.4),
+    "yellow": cast(0.5, 0.8, 1.2),
+    "pale": cast(2.0, 1.3, 0.8),
+    "unsharp 1.5": unsharp(1.5),
+    "noise 5": noisy(5),
+    "JPEG 50": jpeg(50),
 }
 
 
