@@ -35,7 +35,7 @@ class Tensor(mf.Part):
         range: what the method chose: [-t, t], or [0, t] where not signed.
         limit: the histogram spans [-limit, limit], or [0, limit] where not signed.
         histogram: counts of equal bins; empty where only the ends were recorded.
-        channel_mean: mean per channel, for bias correction.
+        channel_mean: mean per channel, for bias correction; empty for a tensor of three dimensions, which has none.
     """
 
     name: str

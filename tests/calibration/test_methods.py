@@ -15,7 +15,7 @@ def relu_like(outlier: float = 40.0) -> Histogram:
     values = np.maximum(rng.standard_normal(200_000), 0).astype(np.float32)
     values[0] = outlier
     one = Histogram(signed=False)
-    one.add(values.reshape(1, 4, -1))
+    one.add(values.reshape(1, 4, -1, 1))
     return one
 
 
@@ -63,6 +63,16 @@ def test_another_method_from_the_table_alone() -> None:
     one = relu_like()
     row = one.tensor("t", "minmax")
     assert from_table(row).tensor("t", "mse", row.channel_mean) == one.tensor("t", "mse")
+
+
+def test_channel_means_are_of_maps_only() -> None:
+    maps, pixels = Histogram(signed=False), Histogram(signed=False)
+    values = np.arange(12, dtype=np.float32)
+    maps.add(values.reshape(1, 3, 2, 2))
+    pixels.add(values.reshape(1, 4, 3))  # what attention makes of a map: the second axis counts pixels
+    assert maps.tensor("t", "minmax").channel_mean == [1.5, 5.5, 9.5]
+    assert pixels.tensor("t", "minmax").channel_mean == []
+    assert from_table(pixels.tensor("t", "minmax")).tensor("t", "mse").channel_mean == []
 
 
 def test_dead_tensor() -> None:
