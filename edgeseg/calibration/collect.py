@@ -48,7 +48,7 @@ class Histogram:
         # calcHist leaves the upper end out; counts of one frame fit float32 exactly (under 2^24 a bin).
         counts = cv2.calcHist([flat], [0], None, [BINS], [0.0, float(np.nextafter(np.float32(self.limit), np.inf))])
         self.counts += counts.ravel().astype(np.int64)
-        # Attention makes [N, pixels, C] of maps: no layer with a bias reads those, and a mean per pixel fills megabytes.
+        # Attention makes [N, pixels, C] of maps: no layer with a bias reads them; a mean a pixel fills megabytes.
         if values.ndim != 3:
             axes = (0, *range(2, values.ndim))
             mean = values.mean(axis=axes, dtype=np.float64) if values.ndim > 1 else values.astype(float)
