@@ -6,7 +6,8 @@ Forward and backward pass, NL with its N × N map written out (no fused attentio
 GPU the paper's batch 4. "block" is one block of 32 channels at H × W; "network" is DNL-Net (width 16) with
 either block in its three fusions, at an input of H × W, where the largest map is of (H/2 × W/2)². Each time
 is the fastest of several passes after one to warm up: whatever else runs only adds. Memory is the peak over
-the first pass less what stood before: the process's resident set on a CPU, the allocator's on a GPU.
+the first pass less what stood before: the process's resident set on a CPU, the allocator's on a GPU. A size that
+a GPU's memory does not hold is named and left out, as are the larger ones of its kind; one map of theirs is computed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from torch import nn
 
 from edgeseg.atomic import atomic_path, atomic_write
 from edgeseg.nets.attention import DNL, NonLocal
-from edgeseg.nets.dnlnet import DNLNet
+from edgeseg.nets.dnlnet import Attention, DNLNet
 from edgeseg.provenance import provenance
 from edgeseg.train.write import git_state
 
@@ -99,20 +101,27 @@ def exponent(points: list[Point], key: str) -> float:
 
 
 def run(device: str) -> list[Point]:
-    """All points that fit."""
+    """All points that fit; a block's sizes end where the memory does, since larger ones take more."""
     batch = 4 if device == "cuda" else 1
-    points = []
+    plan: list[tuple[str, str, int, Callable[[], nn.Module], int]] = []
     for block, sides in (GPU_BLOCK_SIDES if device == "cuda" else BLOCK_SIDES).items():
-        for side in sides:
-            torch.manual_seed(0)
-            net = NonLocal(CHANNELS) if block == "nl" else DNL(CHANNELS)
-            points.append(Point("block", block, side, batch, *measure(net, CHANNELS, side, batch, device)))
-            _say(points[-1])
+        build = partial(NonLocal if block == "nl" else DNL, CHANNELS)
+        plan += [("block", block, side, build, CHANNELS) for side in sides]
     for block, sides in NETWORK_SIDES.items():
-        for side in sides:
-            torch.manual_seed(0)
-            whole = DNLNet(attention="nl" if block == "nl" else "dnl")
-            points.append(Point("network", block, side, batch, *measure(whole, 3, side, batch, device)))
+        attention: Attention = "nl" if block == "nl" else "dnl"
+        plan += [("network", block, side, partial(DNLNet, attention=attention), 3) for side in sides]
+    points: list[Point] = []
+    full: set[tuple[str, str]] = set()
+    for what, block, side, make, channels in plan:
+        if (what, block) in full:
+            continue
+        torch.manual_seed(0)
+        try:
+            points.append(Point(what, block, side, batch, *measure(make(), channels, side, batch, device)))
+        except torch.OutOfMemoryError:
+            full.add((what, block))
+            print(f"{what:8} {block:4} {side:4}x{side:<4} batch {batch}: does not fit", flush=True)
+        else:
             _say(points[-1])
     return points
 

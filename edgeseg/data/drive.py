@@ -21,7 +21,7 @@ def drive(root: Path) -> Dataset | None:
     inferred on, not measured.
 
     Raises:
-        DataError: a manual mask or a field of view is missing.
+        DataError: a manual mask is missing, or a field of view of a half that has others (``mask/`` may be left out).
     """
     if not (root / "training" / "images").is_dir() or not (root / "training" / "1st_manual").is_dir():
         return None
@@ -39,9 +39,12 @@ def _half(root: Path, folder: str) -> tuple[Pair, ...]:
     """``training`` or ``test``: 21_training.tif, 21_manual1.gif and 21_training_mask.gif are one pair, "21"."""
     images, masks, fields = (
         {stem.split("_")[0]: file for stem, file in find_images(root / folder / part).items()}
+        if (root / folder / part).is_dir()
+        else {}
         for part in ("images", "1st_manual", "mask")
     )
-    return with_fields(pair_up(images, masks, root=root / folder), fields, root / folder / "mask")
+    pairs = pair_up(images, masks, root=root / folder)
+    return with_fields(pairs, fields, root / folder / "mask") if fields else pairs
 
 
 def with_fields(pairs: tuple[Pair, ...], fields: dict[str, Path], folder: Path) -> tuple[Pair, ...]:

@@ -65,5 +65,22 @@ def test_a_missing_field_of_view_is_named(download: Path) -> None:
         drive(download)
 
 
+def test_a_half_may_have_no_fields_of_view_at_all(download: Path) -> None:
+    for file in (download / "test" / "mask").iterdir():
+        file.unlink()
+    (download / "test" / "mask").rmdir()
+    dataset = drive(download)
+    assert dataset is not None
+    assert [pair.fov is None for pair in dataset.pairs] == [True, True, False, False, False]
+
+
+def test_missing_images_are_named(download: Path) -> None:
+    for file in (download / "test" / "images").iterdir():
+        file.unlink()
+    (download / "test" / "images").rmdir()
+    with pytest.raises(DataError, match="test"):
+        drive(download)
+
+
 def test_another_folder_is_not_taken(tmp_path: Path) -> None:
     assert drive(tmp_path) is None
