@@ -38,6 +38,8 @@ NETWORK_SIDES = {"nl": (64, 96, 128, 192, 256), "dnl": (64, 96, 128, 192, 256, 3
 GPU_BLOCK_SIDES = {"nl": (48, 64, 96, 128, 192), "dnl": (48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)}
 # Exponents are fitted from here on: below, starting the operations takes longer than doing them.
 FIT_FROM = 64
+# Of mallopt in glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,19 @@ def _resident(key: str) -> int:
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     raise KeyError(key)
+
+
+def keep_memory() -> None:
+    """Tells the C library to give no memory back between passes.
+
+    It asks the kernel anew for every tensor over 32 MiB, and the page faults would be counted as the block's time from
+    the size on where they begin (a map of 32 channels at 512 × 512).
+    """
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "mallopt"):
+        return
+    for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1)):
+        library.mallopt(parameter, value)
 
 
 def exponent(points: list[Point], key: str) -> float:
@@ -185,6 +200,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
+    keep_memory()
     points = run(args.device)
     figures = summary(points)
     for name, value in figures.items():
