@@ -64,7 +64,10 @@ def measure(net: nn.Module, channels: int, side: int, batch: int, device: str) -
         if device == "cuda":
             torch.cuda.synchronize()
 
+    keep_memory(keep=False)
     peak = _peak(once, device)
+    keep_memory(keep=True)
+    once()
     seconds = []
     begin = time.perf_counter()
     while len(seconds) < 4 or (time.perf_counter() - begin < 1.5 and len(seconds) < 100):
@@ -95,17 +98,16 @@ def _resident(key: str) -> int:
     raise KeyError(key)
 
 
-def keep_memory() -> None:
-    """Tells the C library to give no memory back between passes.
+def keep_memory(*, keep: bool) -> None:
+    """Tells the C library to give no memory back between passes, or to do so again.
 
-    It asks the kernel anew for every tensor over 32 MiB, and the page faults would be counted as the block's time from
-    the size on where they begin (a map of 32 channels at 512 × 512).
+    It asks the kernel anew for every large tensor, and the page faults would be counted as the block's time from the
+    size on where they begin (over 32 MiB: a map of 32 channels at 512 × 512). The peak is that of fresh memory.
     """
     library = ctypes.CDLL(None)
-    if not hasattr(library, "mallopt"):
-        return
-    for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1)):
-        library.mallopt(parameter, value)
+    if hasattr(library, "mallopt"):  # glibc
+        library.mallopt(M_MMAP_MAX, 0 if keep else 65536)
+        library.mallopt(M_TRIM_THRESHOLD, -1 if keep else 128 * 1024)
 
 
 def exponent(points: list[Point], key: str) -> float:
@@ -200,7 +202,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
-    keep_memory()
     points = run(args.device)
     figures = summary(points)
     for name, value in figures.items():
