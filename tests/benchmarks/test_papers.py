@@ -76,6 +76,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         for run in ("npnet-cvc", "npnet-cvc-taught")
         for frames in ("cvc-test-seq", "kvasir-test")
     }
+    beside |= {f"dnlnet-vessel.drive-test-fov-{precision}.json" for precision in ("int8", "fp32")}
     missing = {one.file for one in papers.load(folder) if one.file not in used}
     assert missing <= beside
     page = (folder / "README.md").read_text()
