@@ -61,7 +61,9 @@ def read(file: Path) -> Result | None:
         figures = dict(value["per_image"])
         if value["frames"].startswith("drive"):
             figures = dict(value["pooled"])
-        return Result(file.name, recipe, value["frames"], said.get("seed"), figures, missing)
+        # The papers' figures are of whole frames; another area is another row's, if any's.
+        area = "" if value.get("area", "frame") == "frame" else f" {value['area']}"
+        return Result(file.name, recipe, value["frames"] + area, said.get("seed"), figures, missing)
     own = isinstance(value, dict) and value.get("rule", "the model's own") == "the model's own"
     if own and "as it is" in value.get("pooled", {}):
         frames = f"drive {value['split']}"

@@ -30,6 +30,10 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     (folder / "elsewhere.json").write_text(
         json.dumps(base | {"frames": "kvasir_seg test", "model": "npnet-cvc-paper", "per_image": {"dice": 0.1}})
     )
+    whole = base | {"frames": "drive test", "pooled": {"auc": 0.99}, "per_image": {"auc": 0.98}}
+    whole |= {"provenance": WHOLE | {"recipe": "dnlnet-drive-paper", "seed": 0}}
+    (folder / "whole.json").write_text(json.dumps(whole | {"area": "frame"}))
+    (folder / "inside.json").write_text(json.dumps(whole | {"area": "fov", "pooled": {"auc": 0.5}}))
     (folder / "other.json").write_text('{"rows": []}')
     return {row["name"]: row for row in json.loads(ran("--json", "-", "--results", folder))["rows"]}
 
@@ -61,6 +65,12 @@ def test_what_cannot_be_run_or_is_not_there_is_said(said: dict[str, dict]) -> No
     assert len([name for name in said if name.startswith("ablation: ")]) == 6
     assert said["ablation: full"]["ours"]["parameters_m"] == "0.70"
     assert said["ablation: Baseline"]["ours"]["parameters_m"] == "0.40"
+
+
+def test_figures_inside_the_field_of_view_are_no_whole_images(said: dict[str, dict]) -> None:
+    row = said["DNL-Net, DRIVE (whole images, pooled)"]
+    assert row["ours"]["auc"] == "0.9900"
+    assert "inside.json" not in row["status"]
 
 
 def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
