@@ -5,7 +5,7 @@
 Forward and backward pass, NL with its N × N map written out (no fused attention). On a CPU batch 1, on a
 GPU the paper's batch 4. "block" is one block of 32 channels at H × W; "network" is DNL-Net (width 16) with
 either block in its three fusions, at an input of H × W, where the largest map is of (H/2 × W/2)². Each time
-is the fastest of several passes after one to warm up: whatever else runs only adds. Memory is the peak over
+is the fastest of several passes after two to warm up: whatever else runs only adds. Memory is the peak over
 the first pass less what stood before: the process's resident set on a CPU, the allocator's on a GPU. A size that
 a GPU's memory does not hold is named and left out, as are the larger ones of its kind; one map of theirs is computed.
 """

@@ -37,14 +37,15 @@ def drive(root: Path) -> Dataset | None:
 
 def _half(root: Path, folder: str) -> tuple[Pair, ...]:
     """``training`` or ``test``: 21_training.tif, 21_manual1.gif and 21_training_mask.gif are one pair, "21"."""
-    images, masks, fields = (
-        {stem.split("_")[0]: file for stem, file in find_images(root / folder / part).items()}
-        if (root / folder / part).is_dir()
-        else {}
-        for part in ("images", "1st_manual", "mask")
-    )
+    images, masks, fields = (_by_number(root / folder / part) for part in ("images", "1st_manual", "mask"))
     pairs = pair_up(images, masks, root=root / folder)
-    return with_fields(pairs, fields, root / folder / "mask") if fields else pairs
+    given = root / folder / "mask"
+    return with_fields(pairs, fields, given) if given.is_dir() else pairs
+
+
+def _by_number(folder: Path) -> dict[str, Path]:
+    """Files of a folder by the image's number; none where there is no folder."""
+    return {stem.split("_")[0]: file for stem, file in find_images(folder).items()} if folder.is_dir() else {}
 
 
 def with_fields(pairs: tuple[Pair, ...], fields: dict[str, Path], folder: Path) -> tuple[Pair, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -45,9 +46,7 @@ def test_the_official_download_is_read(download: Path) -> None:
 
 
 def test_a_test_half_without_truth_is_left_out(download: Path) -> None:
-    for file in (download / "test" / "1st_manual").iterdir():
-        file.unlink()
-    (download / "test" / "1st_manual").rmdir()
+    shutil.rmtree(download / "test" / "1st_manual")
     dataset = drive(download)
     assert dataset is not None
     assert set(dataset.lists) == {"train"}
@@ -66,18 +65,21 @@ def test_a_missing_field_of_view_is_named(download: Path) -> None:
 
 
 def test_a_half_may_have_no_fields_of_view_at_all(download: Path) -> None:
-    for file in (download / "test" / "mask").iterdir():
-        file.unlink()
-    (download / "test" / "mask").rmdir()
+    shutil.rmtree(download / "test" / "mask")
     dataset = drive(download)
     assert dataset is not None
     assert [pair.fov is None for pair in dataset.pairs] == [True, True, False, False, False]
 
 
-def test_missing_images_are_named(download: Path) -> None:
-    for file in (download / "test" / "images").iterdir():
+def test_an_empty_folder_of_fields_of_view_is_refused(download: Path) -> None:
+    for file in (download / "test" / "mask").iterdir():
         file.unlink()
-    (download / "test" / "images").rmdir()
+    with pytest.raises(DataError, match="field-of-view mask for 01; add it or remove the folder"):
+        drive(download)
+
+
+def test_missing_images_are_named(download: Path) -> None:
+    shutil.rmtree(download / "test" / "images")
     with pytest.raises(DataError, match="test"):
         drive(download)
 
