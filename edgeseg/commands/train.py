@@ -21,6 +21,10 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1)] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
+    time: Annotated[
+        float | None,
+        typer.Option("--time", min=0.001, metavar="HOURS", help="Train for this long instead of --epochs."),
+    ] = None,
     imgsz: options.ImageSize = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs; several use DDP.")] = 1,
@@ -41,6 +45,8 @@ def command(
     from edgeseg.train.load import open_teacher
     from edgeseg.train.run import train
 
+    if time is not None and (epochs is not None or resume):
+        raise UsageError("--time sets the number of epochs itself; give it without --epochs and --resume")
     loaded, sha256 = recipes.load(recipe)
     changes: dict[str, int] = {k: v for k, v in (("epochs", epochs), ("batch", batch)) if v is not None}
     if changes:
@@ -72,6 +78,7 @@ def command(
         devices=devices,
         start_from=weights,
         teacher=taught_by,
+        seconds=None if time is None else time * 3600,
         quiet=quiet,
     )
     if not quiet:

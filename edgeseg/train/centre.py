@@ -62,7 +62,8 @@ def centre(net: FrameNet, frames: Frames) -> float:
     level, share = level_of(net), target_share(frames)
     net.eval()
     with torch.no_grad():
-        logits = torch.cat([net.logits(frames[index][0][None]).flatten() for index in range(len(frames))])
+        each = (frames[index][0][None].to(net.mean.device) for index in range(len(frames)))
+        logits = torch.cat([net.logits(frame).flatten() for frame in each])
         low, high = -20.0, 20.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2

@@ -11,6 +11,7 @@ from edgeseg.errors import ModelError, UsageError
 from edgeseg.nets import build
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import load_weights, read_options
+from edgeseg.train.device import best_device
 from edgeseg.train.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ class RunPredictor:
     """Fitted frame uint8 [h, w, 3] → probability float32 [K, h, w]."""
 
     def __init__(self, net: FrameNet) -> None:
-        self.net = net
+        self.device = best_device()
+        self.net = net.to(self.device)
 
     def __call__(self, fitted: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            out: NDArray[np.float32] = self.net.probability(torch.from_numpy(fitted)[None])[0].numpy()
+            frame = torch.from_numpy(fitted)[None].to(self.device)
+            out: NDArray[np.float32] = self.net.probability(frame)[0].cpu().numpy()
         return out

@@ -23,9 +23,9 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
 
     def ce(logits: Tensor, truth: Tensor) -> Tensor:
         if logits.shape[1] == 1:
-            weight = torch.tensor(positive_weight)
+            weight = logits.new_tensor(positive_weight)
             return F.binary_cross_entropy_with_logits(logits[:, 0], truth.float(), pos_weight=weight)
-        weights = torch.full((logits.shape[1] + 1,), positive_weight)
+        weights = logits.new_full((logits.shape[1] + 1,), positive_weight)
         weights[0] = 1.0
         return F.cross_entropy(_with_background(logits), truth.long(), weight=weights)
 
@@ -36,7 +36,7 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
     def mixed(logits: Tensor, truth: Tensor) -> Tensor:
         single = logits.shape[1] == 1
         if (name, single) not in made:
-            made[name, single] = _monai(name, positive_weight, single=single)
+            made[name, single] = _monai(name, positive_weight, single=single).to(logits.device)
         if single:
             out: Tensor = made[name, single](logits, truth[:, None].float())
         else:

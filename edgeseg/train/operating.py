@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from edgeseg import manifest as mf
 from edgeseg.metrics import count
 from edgeseg.postprocess import mask_of
 from edgeseg.reliability import calibration_error, curve
+from edgeseg.train.device import ask
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -30,13 +30,12 @@ def histograms(net: FrameNet, frames: Frames, classes: int) -> Histograms:
     """Pixels of all frames by class, truth (0 other, 1 the class) and uint8 probability: int64 [classes, 2, 256]."""
     out = np.zeros((classes, 2, 256), np.int64)
     net.eval()
-    with torch.no_grad():
-        for frame, truth in (frames[index] for index in range(len(frames))):
-            probability = net(frame[None])[0].numpy()
-            for index in range(classes):
-                for is_target in (0, 1):
-                    values = probability[index][(truth.numpy() == index + 1) == bool(is_target)]
-                    out[index, is_target] += np.bincount(values, minlength=256)
+    for frame, truth in (frames[index] for index in range(len(frames))):
+        probability = ask(net, frame)
+        for index in range(classes):
+            for is_target in (0, 1):
+                values = probability[index][(truth.numpy() == index + 1) == bool(is_target)]
+                out[index, is_target] += np.bincount(values, minlength=256)
     return out
 
 
@@ -52,12 +51,11 @@ def choose_area(net: FrameNet, frames: Frames, thresholds: list[int]) -> float:
     """The least area of ``AREAS`` with the largest mean Dice of the frames, over all classes together; 0 if equal."""
     dice = np.zeros((len(AREAS), len(frames)))
     net.eval()
-    with torch.no_grad():
-        for column in range(len(frames)):
-            frame, truth = frames[column]
-            probability, target = net(frame[None])[0].numpy(), truth.numpy() > 0
-            for row, area in enumerate(AREAS):
-                dice[row, column] = count(mask_of(probability, thresholds, area) > 0, target).figures()["dice"] or 0.0
+    for column in range(len(frames)):
+        frame, truth = frames[column]
+        probability, target = ask(net, frame), truth.numpy() > 0
+        for row, area in enumerate(AREAS):
+            dice[row, column] = count(mask_of(probability, thresholds, area) > 0, target).figures()["dice"] or 0.0
     return AREAS[int(np.argmax(dice.mean(1)))]
 
 

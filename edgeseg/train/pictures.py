@@ -10,6 +10,7 @@ import torch
 
 from edgeseg.atomic import atomic_path
 from edgeseg.pictures import compare_tile, sheet, write_png
+from edgeseg.train.device import ask
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -48,8 +49,7 @@ def predictions(net: FrameNet, frames: Frames, recipe: Recipe, file: Path, numbe
     net.eval()
     for index in picks:
         frame, mask = frames.cache[int(index)]
-        with torch.no_grad():
-            probability = net(torch.from_numpy(frame)[None])[0].numpy()
-        predicted = (probability >= recipe.classes[1].threshold).any(0)
+        probability = ask(net, torch.from_numpy(frame))
+        predicted = (probability >= (recipe.classes[1].threshold or 128)).max(0)
         tiles.append(compare_tile(frame, mask > 0, predicted, frames.names[int(index)]))
     write_png(file, sheet(tiles))

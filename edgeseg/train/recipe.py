@@ -98,8 +98,8 @@ class Optimise(Part):
     ``keep``: "last" epoch, or the "best" mean Dice or pooled AUC ("best auc") of the validation frames.
     ``threshold_rule``, ``min_area_rule``: how the classes' thresholds and the least area of a component are found on
     them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
-    drawn from the frames (0: whole frames), ``patches`` of them from each frame in an epoch. ``distil``: share of the
-    ``--teacher`` run's probability in the loss, ``hint``: weight of its features' error, see
+    drawn from the frames (0: whole frames), ``patches`` of them (or draws of the whole) from each frame in an epoch.
+    ``distil``: share of the ``--teacher`` run's probability in the loss, ``hint``: weight of its features' error, see
     :mod:`edgeseg.train.teacher`; a single class only. ``centre``: after training the
     mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
     published weights, where the network has some (``effunet``).
@@ -179,6 +179,8 @@ class Recipe(Part):
         check_classes(self.classes)
         if self.augmentation.paste and (self.train.patch or len(self.classes) > 2):
             raise ValueError("paste needs whole frames and a single class beside the background")
+        if self.augmentation.negative and self.train.patch:
+            raise ValueError("negative needs whole frames; take patch or negative out")
         if self.train.taught and len(self.classes) > 2:
             raise ValueError("distil and hint need a single class beside the background")
         return self

@@ -14,8 +14,9 @@ from typing import Literal
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from edgeseg import atomic
@@ -27,14 +28,19 @@ from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
 from edgeseg.nets.effunet import EffUNet
 from edgeseg.nets.frame import FrameNet
+from edgeseg.train.budget import Budget
 from edgeseg.train.centre import centre, level_of, target_share
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
+from edgeseg.train.device import best_device
+from edgeseg.train.device_frames import DeviceBatches, DeviceFrames
 from edgeseg.train.frames import Frames
 from edgeseg.train.module import Segmenter
 from edgeseg.train.recipe import Recipe
 from edgeseg.train.recorder import Recorder
 from edgeseg.train.teacher import Lessons, Teacher
 from edgeseg.train.write import write_run
+
+Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]] | DeviceBatches
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ def train(
     devices: int = 1,
     start_from: bytes | None = None,
     teacher: Teacher | None = None,
+    seconds: float | None = None,
     quiet: bool = False,
 ) -> Path:
     """Trains and writes the run.
@@ -113,6 +120,7 @@ def train(
         devices: processes (CPU) or GPUs; more than one uses DDP.
         start_from: weights to begin with, as safetensors; a narrower network's are grown.
         teacher: a trained network to learn from, if the recipe says how much (``distil``, ``hint``).
+        seconds: train as many epochs as fit into this time, whatever the recipe says.
         quiet: no progress bar.
 
     Returns:
@@ -164,8 +172,21 @@ def train(
             target_share(val_set)  # told before a training, not after it
         _write_splits(out, sources)
         recorder = Recorder(out, _identity(recipe, seed, sources, teacher), recipe.train.keep)
-        _fit(recipe, net, lessons, train_set, val_set, recorder, out, resume=resume, devices=devices, quiet=quiet)
+        _fit(
+            recipe,
+            net,
+            lessons,
+            train_set,
+            val_set,
+            recorder,
+            out,
+            resume=resume,
+            devices=devices,
+            seconds=seconds,
+            quiet=quiet,
+        )
         net.load_state_dict(recorder.weights)
+        net.to(best_device())
         if recipe.train.centre:
             centre(net, val_set)
         parent = None if start_from is None else sha256(start_from)
@@ -191,6 +212,7 @@ def _fit(
     *,
     resume: bool,
     devices: int,
+    seconds: float | None,
     quiet: bool,
 ) -> None:
     settings = recipe.train
@@ -198,8 +220,12 @@ def _fit(
     module = Segmenter(net, settings, steps, lessons)
     callbacks: list[Callback] = [recorder]
     if settings.ema:
-        callbacks.append(EMAWeightAveraging(decay=settings.ema))
+        # Told its device: it is asked before the network is moved there, and would average in main memory.
+        average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
+        callbacks.append(WeightAveraging(device=best_device() if devices == 1 else None, multi_avg_fn=average))
     callbacks.append(ModelCheckpoint(out, filename="last", save_top_k=1, monitor=None, enable_version_counter=False))
+    if seconds is not None:
+        callbacks.append(Budget(seconds))
     show = sys.stderr.isatty() and not quiet
     if show:
         callbacks.append(RichProgressBar())
@@ -217,9 +243,10 @@ def _fit(
         enable_progress_bar=show,
         enable_model_summary=False,
         log_every_n_steps=50,
+        benchmark=torch.cuda.is_available(),  # all batches have one size
     )
     checkpoint = out / "last.ckpt"
-    loaders = _Loaders(train_set, val_set, settings.batch)
+    loaders = _Loaders(train_set, val_set, settings.batch, frames_device(devices))
     path = checkpoint if resume and checkpoint.is_file() else None
     try:
         trainer.fit(module, datamodule=loaders, ckpt_path=path, weights_only=True)
@@ -228,18 +255,39 @@ def _fit(
 
 
 class _Loaders(lightning.LightningDataModule):
-    """Rebuilt each epoch, so that an epoch's order and augmentation depend on its number alone."""
+    """Rebuilt each epoch, so that an epoch's order and augmentation depend on its number alone.
 
-    def __init__(self, train_set: Frames, val_set: Frames, batch: int) -> None:
+    Args:
+        train_set: with its augmentation.
+        val_set: without.
+        batch: of the training.
+        device: where the frames are kept and augmented; None for main memory and a process beside the training.
+    """
+
+    def __init__(self, train_set: Frames, val_set: Frames, batch: int, device: torch.device | None) -> None:
         super().__init__()
         self.train_set, self.val_set, self.batch = train_set, val_set, batch
+        self.there = None if device is None else [DeviceFrames(one, device) for one in (train_set, val_set)]
 
-    def train_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    def train_dataloader(self) -> Batches:
         epoch = self.trainer.current_epoch if self.trainer else 0
+        if self.there:
+            return self.there[0].batches(self.batch, epoch, shuffle=True)
         return self.train_set.loader(self.batch, epoch, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader[tuple[torch.Tensor, torch.Tensor]]:
+    def val_dataloader(self) -> Batches:
+        if self.there:
+            return self.there[1].batches(8, 0, shuffle=False)
         return self.val_set.loader(8, 0, shuffle=False)
+
+
+def frames_device(devices: int) -> torch.device | None:
+    """Where the frames are kept and augmented; None for main memory.
+
+    Several GPUs share an epoch through Lightning's sampler, which needs PyTorch's own kind of loader.
+    """
+    device = best_device()
+    return device if device.type == "cuda" and devices == 1 else None
 
 
 def precision() -> Literal["bf16-mixed", "32-true"]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +89,7 @@ def run_manifest(
         recipe=recipe.name,
         recipe_sha256=recipe_sha256,
         seed=seed,
-        epochs=recipe.train.epochs,
+        epochs=len(recorder.rows),
         epoch=recorder.epoch,
         commit=commit,
         dirty=dirty,
@@ -168,10 +170,14 @@ def _rounded(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], digits: 
 
 
 def git_state() -> tuple[str, bool]:
-    """Commit of the checkout that edgeseg runs from and whether it is dirty; "none" where installed from a wheel."""
+    """Commit of the checkout that edgeseg runs from and whether it is dirty; "none" where installed from a wheel.
+
+    A machine to which the files of a checkout were sent without ``.git`` is told by ``EDGESEG_COMMIT``.
+    """
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
-        return "none", False
+        given = os.environ.get("EDGESEG_COMMIT", "")
+        return (given, False) if re.fullmatch("[0-9a-f]{7,40}", given) else ("none", False)
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
         return commit or "none", bool(_git(root, "status", "--porcelain", "--untracked-files=no"))

@@ -145,6 +145,12 @@ def test_targets_are_pasted_into_whole_frames_of_one_class(tmp_path: Path) -> No
         load(tmp_path, two.replace("[augmentation]", "[augmentation]\npaste = 0.5", 1))
 
 
+def test_frames_are_emptied_whole(tmp_path: Path) -> None:
+    patches = (recipes.FOLDER / "dnlnet-drive.toml").read_text()
+    with pytest.raises(InputError, match="negative needs whole frames"):
+        load(tmp_path, patches.replace("[augmentation]", "[augmentation]\nnegative = 0.5", 1))
+
+
 def test_a_teacher_is_for_one_class(tmp_path: Path) -> None:
     for key in ("distil = 0.5", "hint = 1.0"):
         assert load(tmp_path, PHANTOM.replace("[train]", f"[train]\n{key}", 1)).train.taught

@@ -1,0 +1,253 @@
+"""Augmentation of whole batches: against OpenCV where it has the same, in the mean against that of single frames."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from edgeseg.data import augmentation
+from edgeseg.data.batch import geometry, light, recorder
+from edgeseg.data.batch.augment import augment
+from edgeseg.data.batch.draw import Draw
+from edgeseg.train.recipe import Augmentation
+
+HEIGHT, WIDTH = 48, 64
+
+
+def scenes(count: int = 6, height: int = HEIGHT, width: int = WIDTH) -> tuple[Tensor, Tensor]:
+    """Smooth frames [N, h, w, 3], each with an ellipse of its own colour as target [N, h, w]."""
+    frames, masks = [], []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        frame = cv2.GaussianBlur(rng.uniform(30, 220, (height, width, 3)).astype(np.float32), (0, 0), 4)
+        mask = np.zeros((height, width), np.uint8)
+        centre = int(rng.integers(20, width - 20)), int(rng.integers(15, height - 15))
+        cv2.ellipse(mask, centre, (9, 6), float(rng.uniform(0, 180)), 0, 360, 1, -1)
+        frame[mask > 0] = (40, 60, 230)
+        frames.append(frame.astype(np.uint8))
+        masks.append(mask)
+    return torch.from_numpy(np.stack(frames)), torch.from_numpy(np.stack(masks))
+
+
+def run(settings: Augmentation, seed: int = 0, patch: int = 0, count: int = 12) -> tuple[Tensor, Tensor]:
+    frames, masks = scenes()
+    index = torch.arange(count) % len(frames)
+    return augment(frames, masks, index, settings, patch, 20, Draw(torch.device("cpu"), seed))
+
+
+EVERYTHING = Augmentation(
+    flip=True, rotate=90, zoom_out=0.8, zoom_in=0.5, stretch=0.2, shift=0.1, gain=0.2, colour=0.2, gamma=0.4, blur=0.5,
+    noise=0.02, jpeg=0.5, highlights=0.5, border=0.5, cutout=0.5, negative=0.3, paste=0.5,
+)  # fmt: skip
+
+
+def test_nothing_asked_for_changes_nothing() -> None:
+    frames, masks = scenes()
+    index = torch.tensor([4, 1])
+    for settings in (None, Augmentation()):
+        image, target = augment(frames, masks, index, settings, 0, 20, Draw(torch.device("cpu"), 0))
+        assert torch.equal(image, frames[index])
+        assert torch.equal(target, masks[index])
+
+
+@pytest.mark.parametrize("patch", [0, 32])
+def test_a_seed_gives_the_same_and_another_another(patch: int) -> None:
+    settings = EVERYTHING.model_copy(update={"paste": 0.0, "negative": 0.0}) if patch else EVERYTHING
+    one, again, other = (run(settings, seed, patch) for seed in (3, 3, 4))
+    size = (patch, patch) if patch else (HEIGHT, WIDTH)
+    assert one[0].shape == (12, *size, 3)
+    assert one[1].shape == (12, *size)
+    assert one[0].dtype == one[1].dtype == torch.uint8
+    assert set(one[1].unique().tolist()) == {0, 1}
+    assert torch.equal(one[0], again[0])
+    assert torch.equal(one[1], again[1])
+    assert not torch.equal(one[0], other[0])
+
+
+def test_flips_are_exact_and_all_four_occur() -> None:
+    frames, masks = scenes(1)
+    index = torch.zeros(32, dtype=torch.int64)
+    image, target = augment(frames, masks, index, Augmentation(flip=True), 0, 20, Draw(torch.device("cpu"), 0))
+    ways = [(), (0,), (1,), (0, 1)]
+    found = []
+    for one, mask in zip(image, target, strict=True):
+        same = [way for way in ways if torch.equal(one, frames[0].flip(way)) and torch.equal(mask, masks[0].flip(way))]
+        assert len(same) == 1
+        found += same
+    assert set(found) == set(ways)
+
+
+@pytest.mark.parametrize("patch", [0, 40])
+def test_the_mask_goes_where_the_target_goes(patch: int) -> None:
+    settings = Augmentation(flip=True, rotate=180, zoom_out=0.3, zoom_in=0.8, stretch=0.2, shift=0.2)
+    image, target = run(settings, patch=patch, count=24)
+    red = (image[..., 2] > 150) & (image[..., 0] < 100) & (image[..., 1] < 120)
+    both = (red & (target > 0)).sum()
+    assert 2 * both / (red.sum() + target.sum()) > 0.9
+
+
+def test_zoom_in_and_out_change_the_targets_share_as_the_square() -> None:
+    frames, masks = scenes(1, 96, 128)
+    index = torch.zeros(200, dtype=torch.int64)
+    share = []
+    for settings in (Augmentation(zoom_out=1.0), Augmentation(zoom_in=0.5)):
+        _, target = augment(frames, masks, index, settings, 0, 20, Draw(torch.device("cpu"), 1))
+        share.append(target.float().mean((1, 2)) / masks.float().mean())
+    assert 0.24 <= share[0].min() < 0.35
+    assert share[0].max() < 1.1
+    assert 2.0 < share[1].max() <= 2.4
+
+
+def test_what_is_beside_the_target_fills_the_frame() -> None:
+    frames, masks = scenes()
+    image, target = augment(
+        frames, masks, torch.arange(6), Augmentation(negative=1.0), 0, 20, Draw(torch.device("cpu"), 0)
+    )
+    assert int(target.sum()) == 0
+    assert int(((image[..., 2] > 200) & (image[..., 0] < 60)).sum()) == 0
+    assert int(image.amax(-1).min()) > 0  # no black edge: the part was enlarged
+    # A corner of the frame is a corner of the part.
+    for index in range(6):
+        corners = [(y, x) for y in (1, -2) for x in (1, -2)]
+        assert any(bool((image[index, y, x].int() - frames[index, y, x].int()).abs().max() <= 12) for y, x in corners)
+
+
+def test_a_frame_without_target_stays_where_others_are_emptied() -> None:
+    frames, masks = scenes(2)
+    masks[0] = 0
+    image, _ = augment(frames, masks, torch.arange(2), Augmentation(negative=1.0), 0, 20, Draw(torch.device("cpu"), 0))
+    assert torch.equal(image[0], frames[0])
+
+
+def test_paste_adds_targets_and_decoys_of_the_donors_look() -> None:
+    frames, masks = scenes()
+    masks[1:] = 0
+    frames[1:] = torch.tensor([120, 120, 120], dtype=torch.uint8)
+    more = wall = 0
+    for seed in range(12):
+        image, target = augment(
+            frames, masks, torch.full((8,), 2), Augmentation(paste=1.0), 0, 20, Draw(torch.device("cpu"), seed)
+        )
+        for one, mask in zip(image, target, strict=True):
+            changed = (one.int() - frames[2].int()).abs().amax(-1) > 3
+            if mask.any():
+                more += 1
+                assert 40 < int(mask.sum()) < 600
+                red = one[mask > 0].float().mean(0)
+                assert float(red[2]) > 1.5 * float(red[0])
+                # Nothing far from the piece is touched.
+                near = cv2.dilate(mask.numpy(), np.ones((25, 25), np.uint8)) > 0
+                assert not changed.numpy()[~near].any()
+            elif changed.any():
+                wall += 1
+    assert more > wall > 0
+
+
+def test_boxes_are_open_cvs() -> None:
+    _, masks = scenes()
+    masks[3] = 0
+    left, top, right, bottom = geometry.boxes(masks[:, None].float())
+    for index, mask in enumerate(masks.numpy()):
+        x, y, w, h = cv2.boundingRect(mask)
+        found = [int(one[index]) for one in (left, top, right, bottom)]
+        assert found == ([x, y, x + w, y + h] if mask.any() else [0] * 4)
+
+
+def test_smooth_is_open_cvs_gaussian() -> None:
+    frames, _ = scenes(3)
+    planes = frames.permute(0, 3, 1, 2).float()
+    out = light.smooth(planes, torch.tensor([0.0, 1.0, 2.0]), 2.0)
+    assert torch.allclose(out[0], planes[0])
+    for index, sigma in ((1, 1.0), (2, 2.0)):
+        wanted = cv2.GaussianBlur(
+            frames[index].numpy().astype(np.float32), (13, 13), sigma, borderType=cv2.BORDER_REPLICATE
+        )
+        assert np.abs(out[index].permute(1, 2, 0).numpy() - wanted).max() < 0.01
+
+
+@pytest.mark.parametrize("quality", [30, 60, 95])
+def test_jpeg_is_open_cvs(quality: int) -> None:
+    frames, _ = scenes(1, 50, 70)  # no multiple of a block
+    noisy = frames[0].numpy().astype(np.int16) + np.random.default_rng(0).normal(0, 12, (50, 70, 3)).astype(np.int16)
+    frame = np.clip(noisy, 0, 255).astype(np.uint8)
+    _, file = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    wanted = cv2.imdecode(file, cv2.IMREAD_COLOR).astype(np.float32)
+    given = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
+    got = recorder.through_jpeg(given, torch.tensor([float(quality)]))[0].permute(1, 2, 0).numpy()
+    lost = np.abs(wanted - frame).mean()
+    assert np.abs(got - wanted).mean() < 0.35 * lost
+
+
+def test_highlights_are_small_white_and_few() -> None:
+    dark = torch.full((40, 3, HEIGHT, WIDTH), 50.0)
+    out = light.highlights(dark, 0.5, Draw(torch.device("cpu"), 0))
+    bright = (out[:, 0] > 200).float().mean((1, 2))
+    assert 0.25 < (bright > 0).float().mean() < 0.75
+    assert bright.max() < 0.25
+    assert float(out.max()) <= 255
+
+
+def test_holes_are_noise_and_do_not_move_the_target() -> None:
+    grey = torch.full((40, 3, HEIGHT, WIDTH), 50.0)
+    grey[:, :, 0] = 150.0
+    out = recorder.cutout(grey, 0.5, Draw(torch.device("cpu"), 0))
+    holes = (out != grey).any(1)
+    assert 0.25 < holes.flatten(1).any(1).float().mean() < 0.75
+    assert 90 < out.permute(0, 2, 3, 1)[holes].mean() < 110
+    assert 50 <= float(out.min()) < float(out.max()) <= 150
+
+
+def test_black_borders_take_the_target_with_them() -> None:
+    frames, masks = torch.full((40, 3, HEIGHT, WIDTH), 90.0), torch.ones(40, 1, HEIGHT, WIDTH)
+    image, target = recorder.border(frames, masks, 0.5, Draw(torch.device("cpu"), 0))
+    assert torch.equal(image[:, :1] > 0, target > 0)
+    seen = target.mean((1, 2, 3))
+    assert 0.15 < (seen < 1).float().mean() < 0.6
+    assert seen.min() > 0.5
+
+
+def test_in_the_mean_it_is_the_frame_by_frame_augmentation() -> None:
+    """Brightness, contrast and target share over many draws, one group of settings at a time."""
+    frames, masks = scenes(1, 96, 128)
+    count = 240
+    groups = [
+        {"rotate": 90, "stretch": 0.2, "shift": 0.1},
+        {"zoom_out": 0.8, "zoom_in": 0.5},
+        {"gain": 0.25, "colour": 0.2},
+        {"gamma": 0.6},
+        {"blur": 1.0},
+        {"noise": 0.05},
+        {"jpeg": 1.0},
+        {"border": 1.0},
+        {"highlights": 1.0},
+        {"cutout": 1.0},
+    ]
+    sample = {
+        "frame": frames[0].permute(2, 0, 1).numpy().astype(np.float32),
+        "mask": masks[:1].numpy().astype(np.float32),
+    }
+    for number, group in enumerate(groups):
+        settings = Augmentation.model_validate(group)
+        index = torch.zeros(count, dtype=torch.int64)
+        image, target = augment(frames, masks, index, settings, 0, 20, Draw(torch.device("cpu"), number))
+        ours = image.float().numpy(), target.float().numpy()
+        transform = augmentation.build(settings, 96, 128)
+        transform.set_random_state(seed=number)
+        theirs: list[list[np.ndarray]] = [[], []]
+        for _ in range(count):
+            out = transform(dict(sample))
+            theirs[0].append(np.clip(np.asarray(out["frame"]), 0, 255).transpose(1, 2, 0))
+            theirs[1].append(np.asarray(out["mask"])[0])
+        was = np.stack(theirs[0]), np.stack(theirs[1])
+        if "blur" in group:  # MONAI's lets black in from outside
+            ours, was = ((image[:, 12:-12, 12:-12], mask) for image, mask in (ours, was))
+        for figure in (
+            lambda both: both[0].mean((1, 2, 3)).mean(),
+            lambda both: both[0].mean((1, 2, 3)).std() + 25,
+            lambda both: both[0].std((1, 2)).mean(),
+            lambda both: both[1].mean() * 1000,
+        ):
+            assert figure(ours) == pytest.approx(figure(was), rel=0.12), (group, figure(ours), figure(was))
