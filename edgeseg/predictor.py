@@ -39,7 +39,8 @@ def open_predictor(
         require("train", "torch")
         from edgeseg.train.load import RunPredictor, load_run
 
-        yield Predictor(RunPredictor(load_run(source)), "the run in PyTorch (fp32)", "float", "torch", "fp32")
+        predictor = RunPredictor(load_run(source))
+        yield Predictor(predictor, f"the run in PyTorch (fp32{predictor.card})", "float", "torch", "fp32")
         return
     with source.load(backend, precision, device=device, threads=threads) as model:
         run: Callable[..., object] = model.run

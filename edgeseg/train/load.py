@@ -58,10 +58,11 @@ def open_teacher(run: Path) -> Teacher:
 
 
 class RunPredictor:
-    """Fitted frame uint8 [h, w, 3] → probability float32 [K, h, w]."""
+    """Fitted frame uint8 [h, w, 3] → probability float32 [K, h, w]; ``card`` names the GPU that it runs on, if any."""
 
     def __init__(self, net: FrameNet) -> None:
         self.device = best_device()
+        self.card = f", {torch.cuda.get_device_name(self.device)}" if self.device.type == "cuda" else ""
         self.net = net.to(self.device)
 
     def __call__(self, fitted: NDArray[np.uint8]) -> NDArray[np.float32]:
