@@ -60,6 +60,10 @@ def with_batch(graph: bytes, batch: int) -> bytes:
         ModelError: it has batch 1 written into its shapes.
     """
     model = onnx.load_from_string(graph)
+    shapes = {
+        one.name: [axis.dim_value for axis in one.type.tensor_type.shape.dim]
+        for one in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
     for value in (*model.graph.input, *model.graph.output):
         first = value.type.tensor_type.shape.dim[0]
         first.Clear()
@@ -72,6 +76,8 @@ def with_batch(graph: bytes, batch: int) -> bytes:
     for node in model.graph.node:
         if node.op_type == "Reshape" and node.input[1] in constants:
             node.input[1] = _batch_free(model, constants[node.input[1]], node, copied)
+        elif node.op_type == "Resize" and len(node.input) > 3 and node.input[3] in constants:
+            _sizes_to_scales(model, constants[node.input[3]], node, shapes.get(node.input[0], []))
     del model.graph.value_info[:]
     try:
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True)
@@ -93,6 +99,23 @@ def _batch_free(model: onnx.ModelProto, shape: onnx.TensorProto, node: onnx.Node
         copied[shape.name] = f"{shape.name}.any-batch"
         model.graph.initializer.append(onnx.numpy_helper.from_array(sizes, copied[shape.name]))
     return copied[shape.name]
+
+
+def _sizes_to_scales(model: onnx.ModelProto, sizes: onnx.TensorProto, node: onnx.NodeProto, source: list[int]) -> None:
+    """Gives a Resize factors for its sizes: those name the batch, and unlike a Reshape's none can say "as it is"."""
+    if any(one.name == "axes" for one in node.attribute):
+        return  # sizes of some axes alone leave the batch out
+    target = onnx.numpy_helper.to_array(sizes)
+    if len(source) != len(target) or not all(source):
+        raise ModelError(f"the graph has its batch written into the sizes of Resize {node.name}; use batch 1")
+    scales = (target / source).astype(np.float32)
+    # Runtimes round size times factor down, so a factor below the exact one would lose a row (50 to 101 gives 100).
+    short = scales * np.asarray(source, np.float64) < target
+    scales[short] = np.nextafter(scales[short], np.float32(np.inf))
+    name = f"{node.output[0]}.scales"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(scales, name))
+    node.input[2] = name
+    del node.input[3]
 
 
 def with_camera(graph: bytes, manifest: mf.Manifest, height: int, width: int) -> bytes:

@@ -17,11 +17,13 @@ from onnx import numpy_helper
 from torch import nn
 
 from edgeseg import manifest as mf
+from edgeseg.backends.base import EngineOptions
+from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.bundle import open_model
 from edgeseg.calibration import table as tables
 from edgeseg.calibration.table import Table
 from edgeseg.data.phantom import PHANTOMS
-from edgeseg.export import forms, frame_graph, parity
+from edgeseg.export import forms, frame_graph, parity, variants
 from edgeseg.nets import build
 from edgeseg.nets.attention import DNL
 from edgeseg.nets.blocks import ConvBlock
@@ -188,6 +190,21 @@ def test_the_shipped_network_says_the_same_in_fp16_and_int8_at_every_size(
             if name.startswith("fp16"):
                 got = parity.RUNNERS[runner](emitted, patterns)
                 assert min(dice(a, b, threshold) for a, b in zip(got, drawn, strict=True)) > 0.99, runner
+
+
+@pytest.mark.parametrize("name", ["float", "fp16-trt-typed", "int8-trt-typed", "int8-trt-legacy"])
+@pytest.mark.parametrize("batch", [0, 3])
+def test_batches_give_what_single_frames_give(shipped: tuple[bytes, Table, int], batch: int, name: str) -> None:
+    """The decoder enlarges to sizes that name the batch; NPNet and the small graph have scales."""
+    graph, frames = at_size(shipped[0], 96), harsh(96)
+    base = graph if name == "float" else forms.emit(name, graph, shipped[1]).data
+    alone = parity.meaning(base, frames)
+    assert all(np.ptp(one) > 128 for one in alone)
+    assert all((a != b).mean() > 0.05 for a, b in itertools.combinations(alone, 2))
+    engine = OnnxRuntimeEngine(variants.with_batch(base, batch), EngineOptions(optimise=False))
+    assert engine.shape == (batch, 96, 96, 3)
+    for got, wanted in zip(engine.run(np.stack(frames)), alone, strict=True):
+        assert np.abs(got.astype(int) - wanted).max() <= 1
 
 
 @pytest.mark.parametrize(("context", "attention"), ROWS)

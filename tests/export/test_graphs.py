@@ -116,3 +116,35 @@ def test_batches_give_what_single_frames_give(make_small: Any, batch: int, atten
     engine = OnnxRuntimeEngine(graph, EngineOptions(optimise=False))
     assert engine.shape == (batch, 48, 64, 3)
     assert np.array_equal(engine.run(np.stack(one.frames[:3])), parity.meaning(one.graph, one.frames[:3]))
+
+
+def enlarging(sizes: list[int], shape: list[int | str]) -> bytes:
+    """float → the same enlarged to sizes that name the batch."""
+    node = helper.make_node("Resize", ["x", "", "", "sizes"], ["large"], name="resize", mode="linear")
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["frame"], ["x"]), node, helper.make_node("Relu", ["large"], ["probability"])], "g",
+        [helper.make_tensor_value_info("frame", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, sizes)],
+        [numpy_helper.from_array(np.array(sizes, np.int64), "sizes")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("batch", [0, 3])
+# 50 to 101 and 11 to 23: the nearest float32 factor is too small, so that rounding down gives a row less.
+@pytest.mark.parametrize(("height", "width"), [(100, 22), (101, 23)])
+def test_enlarging_to_sizes_takes_any_batch(batch: int, height: int, width: int) -> None:
+    graph = enlarging([1, 2, height, width], [1, 2, 50, 11])
+    alone, whole = (
+        OnnxRuntimeEngine(one, EngineOptions(optimise=False)) for one in (graph, variants.with_batch(graph, batch))
+    )
+    frames: Any = np.random.default_rng(0).random((3, 2, 50, 11), np.float32)
+    got = whole.run(frames)
+    assert got.shape == (3, 2, height, width)
+    assert np.abs(got - np.concatenate([alone.run(one[None]) for one in frames])).max() < 1e-4
+
+
+def test_enlarging_from_an_unknown_size_keeps_its_batch() -> None:
+    with pytest.raises(ModelError, match="batch written into the sizes of Resize resize; use batch 1"):
+        variants.with_batch(enlarging([1, 2, 100, 22], [1, 2, "height", 11]), 3)

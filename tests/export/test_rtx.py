@@ -115,9 +115,11 @@ def test_profiles_build_where_rtx_can(networks: dict[str, Network], name: str) -
     assert build(graph, find("rtx"), settings(profile.graph(profile.precisions[0]), tuple(known))).plan
 
 
-def test_any_batch(networks: dict[str, Network]) -> None:
-    graph = variants.with_batch(networks["npnet"].graphs["fp16-trt-typed"], 0)
-    shapes = tuple((batch, HEIGHT, WIDTH, 3) for batch in (1, 1, 8))
+@pytest.mark.parametrize("batch", [0, 8])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_batches(networks: dict[str, Network], network: str, batch: int) -> None:
+    graph = variants.with_batch(networks[network].graphs["fp16-trt-typed"], batch)
+    shapes = tuple((one, HEIGHT, WIDTH, 3) for one in ((1, 1, 8) if batch == 0 else (batch,) * 3))
     assert build(graph, find("rtx"), settings("fp16-trt-typed", ("8.9",), shapes=shapes)).plan
 
 
