@@ -243,7 +243,7 @@ def _fit(
         enable_progress_bar=show,
         enable_model_summary=False,
         log_every_n_steps=50,
-        benchmark=torch.cuda.is_available(),  # all batches have one size
+        benchmark=False,  # on a shared H200 the search for kernels took longer than a hundred training steps
     )
     checkpoint = out / "last.ckpt"
     loaders = _Loaders(train_set, val_set, settings.batch, frames_device(devices))
