@@ -1,9 +1,9 @@
-"""Training by the clock: as many epochs as fit into the time given."""
+"""Training by the clock: the learning rate's schedule follows it, and the step at its end is the last."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
 
@@ -14,30 +14,29 @@ if TYPE_CHECKING:
 
 
 class Budget(Callback):
-    """Sets the number of epochs anew after each, from how long they took; the learning rate's schedule follows.
+    """Ends a training after a time, in the middle of an epoch if need be; that epoch is validated as any other.
+
+    An estimate from whole epochs would not do: on a GPU the first ones also load and tune kernels.
 
     Args:
-        seconds: from the first training step to the end of the last epoch.
+        seconds: from the first training step to the end of the last.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._start = self._first = 0.0
-        self._before = 0
+        self._start = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._start = time.monotonic()
-        self._before = trainer.current_epoch
+        trainer.fit_loop.max_epochs = -1
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if not isinstance(pl_module, Segmenter):
             raise TypeError(type(pl_module))
-        now, done = time.monotonic(), trainer.current_epoch + 1 - self._before
-        # The first epoch also loads and tunes kernels; it counts towards the time but not towards the pace.
-        pace = (now - self._first) / (done - 1) if done > 1 else now - self._start
-        if done == 1:
-            self._first = now
-        left = int(max(0.0, self._start + self.seconds - now) / pace)
-        epochs = trainer.current_epoch + 1 + left
-        pl_module.steps = max(1, pl_module.steps * epochs // max(1, trainer.max_epochs or 1))
-        trainer.fit_loop.max_epochs = epochs
+        share = (time.monotonic() - self._start) / self.seconds
+        # So many steps would be taken in all at this pace: the schedule's place is then the clock's.
+        pl_module.steps = max(trainer.global_step, int(trainer.global_step / max(share, 1e-6)))
+        if share >= 1:
+            trainer.should_stop = True
