@@ -33,6 +33,7 @@ class Result:
     recipe: str
     frames: str
     seed: int | None
+    epochs: int | None
     figures: dict[str, float]
     missing: tuple[str, ...]
 
@@ -63,12 +64,13 @@ def read(file: Path) -> Result | None:
             figures = dict(value["pooled"])
         # The papers' figures are of whole frames; another area is another row's, if any's.
         area = "" if value.get("area", "frame") == "frame" else f" {value['area']}"
-        return Result(file.name, recipe, value["frames"] + area, said.get("seed"), figures, missing)
+        return Result(file.name, recipe, value["frames"] + area, said.get("seed"), said.get("epochs"), figures, missing)
     own = isinstance(value, dict) and value.get("rule", "the model's own") == "the model's own"
     if own and "as it is" in value.get("pooled", {}):
         frames = f"drive {value['split']}"
         figures = value["pooled"]["as it is"]["frame"]
-        return Result(file.name, said.get("recipe", value["model"]), frames, said.get("seed"), figures, missing)
+        recipe = said.get("recipe", value["model"])
+        return Result(file.name, recipe, frames, said.get("seed"), said.get("epochs"), figures, missing)
     return None
 
 
@@ -137,6 +139,8 @@ def make(entry: dict[str, Any], columns: list[str], stored: list[Result], folder
         if found:
             seeds = {one.seed for one in found}
             row.status = f"{len(found)} run{'s' if len(found) > 1 else ''}: {', '.join(one.file for one in found)}"
+            epochs = sorted({one.epochs for one in found if one.epochs is not None})
+            row.status += f"; {' and '.join(map(str, epochs))} epochs" if epochs else ""
             if len(seeds) < len(found):
                 row.status += "; seeds not told apart"
             missing = sorted({key for one in found for key in one.missing})

@@ -43,7 +43,13 @@ def plans(machine: Any) -> dict[str, tuple[bytes, bytes]]:
     for precision, name in PRECISIONS.items():
         data = graph if name == "float" else forms.emit(name, graph, ranges).data
         shape = (1, 288, 384, 3)
-        out[precision] = data, build(data, library, Settings(name, True, precision, (shape,) * 3, cards)).plan
+        try:
+            plan = build(data, library, Settings(name, True, precision, (shape,) * 3, cards)).plan
+        except BackendError as error:
+            if "does not build for compute capability" not in str(error):
+                raise
+            pytest.skip(str(error))  # such as Hopper with TensorRT for RTX, see benchmarks/results/gpu-tests-h200.md
+        out[precision] = data, plan
     return out
 
 
