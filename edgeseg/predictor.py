@@ -39,7 +39,7 @@ def open_predictor(
         require("train", "torch")
         from edgeseg.train.load import RunPredictor, load_run
 
-        predictor = RunPredictor(load_run(source))
+        predictor = RunPredictor(load_run(source), device)
         yield Predictor(predictor, f"the run in PyTorch (fp32{predictor.card})", "float", "torch", "fp32")
         return
     with source.load(backend, precision, device=device, threads=threads) as model:

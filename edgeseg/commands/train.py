@@ -43,10 +43,10 @@ def command(
     from edgeseg.data.select import check_parent
     from edgeseg.train import recipe as recipes
     from edgeseg.train.load import open_teacher
-    from edgeseg.train.run import train
+    from edgeseg.train.run import follows, train
 
-    if time is not None and (epochs is not None or resume):
-        raise UsageError("--time sets the number of epochs itself; give it without --epochs and --resume")
+    if time is not None and (epochs is not None or resume or devices > 1):
+        raise UsageError("--time ends by one clock: give it without --epochs, --resume and --devices")
     loaded, sha256 = recipes.load(recipe)
     changes: dict[str, int] = {k: v for k, v in (("epochs", epochs), ("batch", batch)) if v is not None}
     if changes:
@@ -81,5 +81,5 @@ def command(
         seconds=None if time is None else time * 3600,
         quiet=quiet,
     )
-    if not quiet:
+    if not quiet and not follows():
         typer.echo(f"run: {folder}")

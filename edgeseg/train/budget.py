@@ -40,3 +40,8 @@ class Budget(Callback):
         pl_module.steps = max(trainer.global_step, int(trainer.global_step / max(share, 1e-6)))
         if share >= 1:
             trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        # The time may run out while an epoch is validated.
+        if time.monotonic() - self._start >= self.seconds:
+            trainer.should_stop = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,12 +59,21 @@ def open_teacher(run: Path) -> Teacher:
 
 
 class RunPredictor:
-    """Fitted frame uint8 [h, w, 3] → probability float32 [K, h, w]; ``card`` names the GPU that it runs on, if any."""
+    """Fitted frame uint8 [h, w, 3] → probability float32 [K, h, w]; ``card`` names the GPU that it runs on, if any.
 
-    def __init__(self, net: FrameNet) -> None:
-        self.device = best_device()
+    Args:
+        net: a run's; stays where it is.
+        device: which GPU, where there are several.
+
+    Raises:
+        BackendError: no such GPU.
+    """
+
+    def __init__(self, net: FrameNet, device: int = 0) -> None:
+        self.device = best_device(device)
         self.card = f", {torch.cuda.get_device_name(self.device)}" if self.device.type == "cuda" else ""
-        self.net = net.to(self.device)
+        # A copy: who gave the network may export it next, from where it is.
+        self.net = net if self.device.type == "cpu" else copy.deepcopy(net).to(self.device)
 
     def __call__(self, fitted: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():

@@ -84,8 +84,8 @@ class Recorder(Callback):
             UsageError: it is of a training with other settings.
         """
         for key, value in self.identity.items():
-            if identity.get(key) != value:
-                was = identity.get(key)
+            was = identity.get(key, "none")  # older checkpoints do not name what they could not have
+            if was != value:
                 raise UsageError(
                     f"{self.folder}: cannot resume, its {key} was {was} and is now {value}; "
                     "give the same command as before, or another --out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from edgeseg import atomic
 from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.splits import Splits, list_sha256, resolve
-from edgeseg.errors import DataError, OutputError, UsageError
+from edgeseg.errors import BackendError, DataError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
 from edgeseg.nets.effunet import EffUNet
@@ -38,7 +39,7 @@ from edgeseg.train.module import Segmenter
 from edgeseg.train.recipe import Recipe
 from edgeseg.train.recorder import Recorder
 from edgeseg.train.teacher import Lessons, Teacher
-from edgeseg.train.write import write_run
+from edgeseg.train.write import git_state, write_run
 
 Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]] | DeviceBatches
 
@@ -130,10 +131,11 @@ def train(
         UsageError: ``out`` exists, or a resume with other settings.
         DataError: wrong data.
         OutputError: the disk.
+        BackendError: the GPU's memory is too small.
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, not a folder; choose another --out")
-    if out.exists() and not resume and any(out.iterdir()):
+    if out.exists() and not resume and not follows() and any(out.iterdir()):
         raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
     if recipe.train.taught and teacher is None:
         raise UsageError(f"recipe {recipe.name} learns from a run (distil, hint); give that run with --teacher")
@@ -150,9 +152,8 @@ def train(
         load_weights(net, start_from, "--from", grow=True)
     elif recipe.train.pretrained:
         _pretrain(net, recipe.name)
-    atomic.check_writable(out)
-    with atomic.writer_lock(out), _quiet():
-        atomic.sweep(out)
+    git_state()  # told before a training, not after it
+    with contextlib.nullcontext() if follows() else _folder(out), _quiet():
         sources = open_sources(data, seed, split, recipe.train.val_fraction)
         frame = frame_of(recipe)
         train_set = Frames(
@@ -170,8 +171,9 @@ def train(
             )
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
-        _write_splits(out, sources)
-        recorder = Recorder(out, _identity(recipe, seed, sources, teacher), recipe.train.keep)
+        if not follows():
+            _write_splits(out, sources)
+        recorder = Recorder(out, _identity(recipe, seed, sources, teacher, seconds), recipe.train.keep)
         _fit(
             recipe,
             net,
@@ -185,6 +187,8 @@ def train(
             seconds=seconds,
             quiet=quiet,
         )
+        if follows():
+            return out
         net.load_state_dict(recorder.weights)
         net.to(best_device())
         if recipe.train.centre:
@@ -193,6 +197,23 @@ def train(
         learnt = None if teacher is None else teacher.sha256
         write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent, learnt)
     return out
+
+
+def follows() -> bool:
+    """Whether Lightning started this process, with the same command, beside the first of ``devices``.
+
+    Such processes train; what is written is the first's.
+    """
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+@contextlib.contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """The run folder for this training alone, without what a killed one left."""
+    atomic.check_writable(out)
+    with atomic.writer_lock(out):
+        atomic.sweep(out)
+        yield
 
 
 def _pretrain(net: FrameNet, name: str) -> None:
@@ -246,12 +267,14 @@ def _fit(
         benchmark=False,  # on a shared H200 the search for kernels took longer than a hundred training steps
     )
     checkpoint = out / "last.ckpt"
-    loaders = _Loaders(train_set, val_set, settings.batch, frames_device(devices))
     path = checkpoint if resume and checkpoint.is_file() else None
     try:
+        loaders = _Loaders(train_set, val_set, settings.batch, frames_device(devices))
         trainer.fit(module, datamodule=loaders, ckpt_path=path, weights_only=True)
     except SystemExit as error:  # Lightning turns Ctrl-C into an exit of its own
         raise KeyboardInterrupt from error
+    except torch.OutOfMemoryError as error:
+        raise BackendError("the GPU's memory does not hold this training; take a smaller --batch or --imgsz") from error
 
 
 class _Loaders(lightning.LightningDataModule):
@@ -310,10 +333,13 @@ def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
         raise UsageError(f"--teacher with recipe {recipe.name}: {error}") from error
 
 
-def _identity(recipe: Recipe, seed: int, sources: list[Source], teacher: Teacher | None) -> dict[str, str]:
+def _identity(
+    recipe: Recipe, seed: int, sources: list[Source], teacher: Teacher | None, seconds: float | None
+) -> dict[str, str]:
     """What must be equal for a resume, named as the user would name it."""
     return {
         "--teacher": "none" if teacher is None else teacher.sha256[:12],
+        "--time": "none" if seconds is None else f"{seconds / 3600:g}",
         "recipe": sha256(recipe.model_dump_json().encode())[:12],
         "--seed": str(seed),
         "--data": ",".join(source.listing_sha256[:12] for source in sources),

@@ -13,6 +13,7 @@ import numpy as np
 import edgeseg
 from edgeseg import manifest as mf
 from edgeseg.atomic import atomic_write
+from edgeseg.errors import UsageError
 from edgeseg.nets.count import cost
 from edgeseg.train import pictures
 from edgeseg.train.checkpoint import weights_bytes
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # Population stability index at which a stream's grey histogram is called drifted: the usual rule of thumb.
 PSI_WARN = 0.2
+ROOT = Path(__file__).parents[2]
 
 
 def write_run(
@@ -169,15 +171,21 @@ def _rounded(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], digits: 
     return [round(float(value), digits) for value in values]
 
 
-def git_state() -> tuple[str, bool]:
+def git_state(root: Path = ROOT) -> tuple[str, bool]:
     """Commit of the checkout that edgeseg runs from and whether it is dirty; "none" where installed from a wheel.
 
-    A machine to which the files of a checkout were sent without ``.git`` is told by ``EDGESEG_COMMIT``.
+    A machine to which the files of a checkout were sent without ``.git`` is told by ``EDGESEG_COMMIT``, with "-dirty"
+    behind it if they were changed.
+
+    Raises:
+        UsageError: that is no commit.
     """
-    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         given = os.environ.get("EDGESEG_COMMIT", "")
-        return (given, False) if re.fullmatch("[0-9a-f]{7,40}", given) else ("none", False)
+        found = re.fullmatch("([0-9a-f]{7,40})(-dirty)?", given)
+        if given and not found:
+            raise UsageError(f"EDGESEG_COMMIT={given} is no commit; give 7 to 40 of its digits, with -dirty if changed")
+        return (found[1], bool(found[2])) if found else ("none", False)
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
         return commit or "none", bool(_git(root, "status", "--porcelain", "--untracked-files=no"))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from edgeseg.data import augmentation
+from edgeseg.data import augmentation, paste
 from edgeseg.data.batch import geometry, light, recorder
+from edgeseg.data.batch import paste as batch_paste
 from edgeseg.data.batch.augment import augment
 from edgeseg.data.batch.draw import Draw
 from edgeseg.train.recipe import Augmentation
@@ -109,6 +113,10 @@ def test_what_is_beside_the_target_fills_the_frame() -> None:
     assert int(target.sum()) == 0
     assert int(((image[..., 2] > 200) & (image[..., 0] < 60)).sum()) == 0
     assert int(image.amax(-1).min()) > 0  # no black edge: the part was enlarged
+    # Nor does the target's rim come in at an edge, turned or not.
+    turned = Augmentation(negative=1.0, flip=True, rotate=90, zoom_out=0.5, zoom_in=0.5, shift=0.1)
+    many, _ = augment(frames, masks, torch.arange(48) % 6, turned, 0, 20, Draw(torch.device("cpu"), 0))
+    assert int(((many[..., 2] > 150) & (many[..., 0] < 100) & (many[..., 1] < 100)).sum()) == 0
     # A corner of the frame is a corner of the part.
     for index in range(6):
         corners = [(y, x) for y in (1, -2) for x in (1, -2)]
@@ -144,6 +152,33 @@ def test_paste_adds_targets_and_decoys_of_the_donors_look() -> None:
             elif changed.any():
                 wall += 1
     assert more > wall > 0
+
+
+@pytest.mark.parametrize("axes", [(14, 10), (26, 18), (34, 24)])
+def test_decoys_find_room_as_often_as_where_frames_are_pasted_one_by_one(axes: tuple[int, int]) -> None:
+    """Targets of 4, 12 and 21 % of the frame: a larger one leaves its outline less room elsewhere."""
+    mask = np.zeros((96, 128), np.uint8)
+    cv2.ellipse(mask, (60, 45), axes, 30, 0, 360, 1, -1)
+    rng = np.random.default_rng(0)
+    donor = cv2.GaussianBlur(rng.uniform(30, 220, (96, 128, 3)).astype(np.float32), (0, 0), 4).astype(np.uint8)
+    bare, nothing = np.full((96, 128, 3), 120, np.uint8), np.zeros((96, 128), np.uint8)
+    number = 300
+
+    def kinds(pairs: Iterable[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> tuple[float, float]:
+        changed = [(bool((frame != 120).any()), bool(target.any())) for frame, target in pairs]
+        targets = sum(target for _, target in changed)
+        return targets / number, sum(change and not target for change, target in changed) / number
+
+    theirs = kinds(paste.paste(bare, nothing, (donor, mask), 20, rng) for _ in range(number))
+
+    def four(one: NDArray[np.uint8], channels: int) -> Tensor:
+        return torch.from_numpy(one.reshape(96, 128, channels)).permute(2, 0, 1).float().expand(number, -1, -1, -1)
+
+    given = four(bare, 3), four(nothing, 1), four(donor, 3), four(mask, 1)
+    frames, masks = batch_paste.paste(*given, torch.ones(number, dtype=torch.bool), 20, Draw(torch.device("cpu"), 0))
+    images = frames.round().byte().permute(0, 2, 3, 1).numpy()
+    ours = kinds(zip(images, masks[:, 0].byte().numpy(), strict=True))
+    assert ours == pytest.approx(theirs, abs=0.09)
 
 
 def test_boxes_are_open_cvs() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +16,12 @@ import safetensors.numpy
 import torch
 
 from edgeseg.data.layouts import open_dataset
+from edgeseg.errors import UsageError
 from edgeseg.train import recipe as recipes
 from edgeseg.train import run
 from edgeseg.train.device_frames import DeviceFrames
 from edgeseg.train.frames import Frames
+from edgeseg.train.write import git_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,19 +111,23 @@ def test_the_draws_are_other_than_those_of_single_frames(
 
 
 def test_by_the_clock(tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]) -> None:
+    """Not by the recipe's epochs; what it leaves behind is whole, and is not gone on with as another training."""
+    recipe = tmp_path / "short.toml"
+    recipe.write_text((recipes.FOLDER / "npnet-phantom.toml").read_text().replace("epochs = 8", "epochs = 1", 1))
     out = tmp_path / "run"
+    words = ["train", recipe, "--imgsz", "64x96", "--quiet", "--data", tiny_data, "--out", out]
     begin = time.monotonic()
-    assert edgeseg_cli("train", *QUICK, "--data", tiny_data, "--time", 5 / 3600, "--out", out).code == 0
-    assert time.monotonic() - begin >= 5
+    assert edgeseg_cli(*words, "--time", 10 / 3600).code == 0
+    assert time.monotonic() - begin >= 10
     rows = rows_of(out)
-    assert all(row["val_dice"] and row["train_loss"] for row in rows)
     training = json.loads((out / "manifest.json").read_text())["training"]
-    assert training["epochs"] == len(rows)
-    assert training["epochs"] != recipes.load("npnet-phantom")[0].train.epochs
+    assert training["epochs"] == len(rows) > 1
+    assert all(row["val_dice"] and row["train_loss"] for row in rows)
+    assert "its --time was" in edgeseg_cli(*words, "--resume").sentence(2)
 
 
-@pytest.mark.parametrize("words", [["--epochs", 3], ["--resume"]])
-def test_the_clock_and_a_number_of_epochs_exclude_each_other(
+@pytest.mark.parametrize("words", [["--epochs", 3], ["--resume"], ["--devices", 2]])
+def test_the_clock_excludes_what_has_another_end(
     tiny_data: Path, tmp_path: Path, words: list[object], edgeseg_cli: Callable[..., Ran]
 ) -> None:
     done = edgeseg_cli("train", *QUICK, "--data", tiny_data, "--time", 1, *words, "--out", tmp_path / "run")
@@ -152,3 +160,68 @@ def test_the_schedule_is_the_clocks() -> None:
     assert now[0] == pytest.approx(110, abs=0.02)
     assert trainer.global_step == pytest.approx(550, abs=15)
     assert trainer.fit_loop.max_epochs == -1
+
+
+def test_a_predictor_leaves_the_network_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`export` asks a run on the GPU and then traces it on the CPU."""
+    from edgeseg.train import load
+
+    net = run.make_net(recipes.load("npnet-phantom")[0]).eval()
+    monkeypatch.setattr(load, "best_device", lambda _number: torch.device("meta"))
+    predictor = load.RunPredictor(net)
+    assert predictor.net.mean.device.type == "meta"
+    assert {one.device.type for one in (*net.parameters(), *net.buffers())} == {"cpu"}
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeseg.errors import BackendError
+    from edgeseg.train.device import best_device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(BackendError, match="--device 2: there is no such GPU; this machine has 2"):
+        best_device(2)
+
+
+@pytest.mark.usefixtures("there")
+def test_a_gpu_that_is_too_small_is_one_sentence(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli: Callable[..., Ran]
+) -> None:
+    def full(*_given: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(run, "DeviceFrames", full)
+    done = edgeseg_cli("train", *QUICK, "--data", tiny_data, "--epochs", 1, "--out", tmp_path / "run")
+    assert "smaller --batch" in done.sentence(6)
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [("", ("none", False)), ("8fbac8c", ("8fbac8c", False)), ("8fbac8c-dirty", ("8fbac8c", True))],
+)
+def test_a_checkout_without_git_is_told_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, wanted: tuple[str, bool]
+) -> None:
+    monkeypatch.setenv("EDGESEG_COMMIT", given)
+    assert git_state(tmp_path) == wanted
+
+
+def test_what_is_no_commit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGESEG_COMMIT", "main")
+    with pytest.raises(UsageError, match="EDGESEG_COMMIT=main is no commit"):
+        git_state(tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_run(tiny_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    call = [sys.executable, "-m", "edgeseg", "train", *QUICK[:-1], "--epochs", "2", "--batch", "2", "--devices", "2"]
+    done = subprocess.run([*call, "--data", tiny_data, "--out", out], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("run: ") == 1
+    assert [row["epoch"] for row in rows_of(out)] == ["0", "1"]
+    assert json.loads((out / "manifest.json").read_text())["training"]["epochs"] == 2
+    again = subprocess.run([*call, "--data", tiny_data, "--out", out], capture_output=True, text=True, timeout=300)
+    assert again.returncode == 2
+    assert "exists; give --resume" in again.stderr

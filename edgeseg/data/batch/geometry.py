@@ -175,6 +175,6 @@ def beside(masks: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
     row = torch.arange(len(best), device=best.device)
     x, y, across, down = parts[row, best, 0], parts[row, best, 1], across[row, best], down[row, best]
     where = where & (right > 0) & (across * 3 >= width) & (down * 3 >= height)
-    # Pixel middles: the part's outer edges become the frame's.
-    matrix = shift(x - 0.5, y - 0.5) @ scale(across / width, down / height) @ shift(nought + 0.5, nought + 0.5)
+    # The outermost pixels' middles become the frame's: half a pixel more would let the target's rim in.
+    matrix = shift(x, y) @ scale((across - 1) / max(1, width - 1), (down - 1) / max(1, height - 1))
     return chosen(where, matrix), where

@@ -29,7 +29,7 @@ def gamma(frames: Tensor, limit: float, draw: Draw) -> Tensor:
     count = len(frames)
     power = (draw.uniform(-1, 1, count) * math.log1p(limit)).exp()
     power = torch.where(draw.chance(0.5, count), power, torch.ones_like(power))
-    return 255 * (frames / 255).clamp(1e-6, 1) ** power[:, None, None, None]
+    return 255 * (frames / 255).clamp(0, 1) ** power[:, None, None, None]
 
 
 def highlights(frames: Tensor, share: float, draw: Draw) -> Tensor:

@@ -11,11 +11,13 @@ from torch.nn import functional as F
 from edgeseg.data.batch import geometry
 from edgeseg.data.batch.draw import Draw
 from edgeseg.data.batch.light import smooth
-from edgeseg.data.paste import DECOYS, GAIN, SCALE
+from edgeseg.data.paste import DECOYS, GAIN, SCALE, TRIES
 
 # Seams are smoothed at half size: they are wide, and the smoothing is most of the work.
 HALF = 2
 WIDEST = 10.0
+# Whether a decoy has room is seen at this part of the size.
+COARSE = 4
 
 
 def paste(
@@ -71,14 +73,20 @@ def paste(
 
 
 def _moved(outlines: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """The outlines rolled to elsewhere in the frame, and whether they then lie beside the target."""
+    """The outlines moved to where the target is not, and whether there was room."""
     count, _, height, width = outlines.shape
     left, top, right, bottom = geometry.boxes(outlines)
-    # A new left and top edge such that the outline stays whole.
-    x = (draw.uniform(0, 1, count) * (width - (right - left) + 1)).floor() - left
-    y = (draw.uniform(0, 1, count) * (height - (bottom - top) + 1)).floor() - top
-    moved = geometry.sample(outlines, geometry.shift(-x, -y), height, width).round()
-    return moved, ~((moved * outlines).flatten(1) > 0).any(1)
+    x, y = torch.zeros_like(left), torch.zeros_like(top)
+    room = torch.zeros(count, dtype=torch.bool, device=outlines.device)
+    coarse = F.max_pool2d(outlines, COARSE, ceil_mode=True)
+    for _ in range(TRIES):
+        # A new left and top edge such that the outline stays whole.
+        across = (draw.uniform(0, 1, count) * (width - (right - left) + 1)).floor() - left
+        down = (draw.uniform(0, 1, count) * (height - (bottom - top) + 1)).floor() - top
+        there = geometry.sample(coarse, geometry.shift(-across / COARSE, -down / COARSE), *coarse.shape[2:])
+        free = ~((there > 0.5) & (coarse > 0)).flatten(1).any(1) & ~room
+        x, y, room = torch.where(free, across, x), torch.where(free, down, y), room | free
+    return geometry.sample(outlines, geometry.shift(-x, -y), height, width).round(), room
 
 
 def _enlarged(small: Tensor, like: Tensor) -> Tensor:
