@@ -96,6 +96,26 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
     assert all(name.removesuffix(".json") in page for name in missing)
 
 
+def test_changed_frames_keep_their_targets() -> None:
+    import cv2
+    import numpy as np
+
+    from benchmarks.changes import CHANGES
+
+    frame = np.random.default_rng(0).integers(40, 200, (96, 128, 3), dtype=np.uint8)
+    truth = np.zeros((96, 128), np.uint8)
+    cv2.circle(truth, (90, 30), 10, 1, -1)
+    for name, change in CHANGES.items():
+        image, target = change(frame, truth)
+        assert image.shape[:2] == target.shape
+        assert np.array_equal(image, frame) == (name == "as it is")
+        if name.endswith("x"):
+            assert target.sum() == truth.sum()
+            assert target.shape == tuple(int(side / float(name[:-1])) for side in truth.shape)
+        else:
+            assert np.array_equal(target, truth)
+
+
 def test_a_size_that_was_not_timed_says_why(tmp_path: Path) -> None:
     from benchmarks import papers
 

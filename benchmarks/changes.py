@@ -1,0 +1,152 @@
+"""Polyp models on changed validation frames: other light, colour, focus and file format, polyps nearer.
+
+    python -m benchmarks.changes MODEL [MODEL ...] --data cvc_clinicdb --data kvasir_seg [--json PATH|-]
+
+Mean Dice of the frames of every --data's validation split, each model in FP32 at its own threshold and least area. The
+truth is zoomed with the frame and otherwise left alone. Frames of a hospital without
+training frames would say more; these stand in when a model is chosen, so that no test frame is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg import fit, metrics, steps
+from edgeseg.bundle import open_model
+from edgeseg.data.dataset import read_pair
+from edgeseg.data.select import select
+from edgeseg.evaluate import positive
+from edgeseg.predictor import open_predictor
+from edgeseg.provenance import provenance
+
+Image = NDArray[np.uint8]
+Change = Callable[[Image, Image], tuple[Image, Image]]
+
+
+def light(change: Callable[[Image], Image]) -> Change:
+    """A change that leaves everything at its place."""
+    return lambda frame, truth: (change(frame), truth)
+
+
+def gamma(power: float) -> Change:
+    """Another tone curve."""
+    table = np.rint(255 * (np.arange(256) / 255) ** power).astype(np.uint8)
+    return light(lambda frame: np.asarray(table[frame], np.uint8))
+
+
+def gains(*channels: float) -> Change:
+    """Another lamp and sensor: a gain of blue, green and red."""
+    return light(lambda frame: np.clip(frame * np.array(channels) + 0.5, 0, 255).astype(np.uint8))
+
+
+def blurred(sigma: float) -> Change:
+    """Out of focus, pixels."""
+    return light(lambda frame: np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma), np.uint8))
+
+
+def noisy(deviation: float) -> Change:
+    """The same Gaussian noise each time, grey levels."""
+    return light(
+        lambda frame: np.clip(frame + np.random.default_rng(0).normal(0, deviation, frame.shape) + 0.5, 0, 255).astype(
+            np.uint8
+        )
+    )
+
+
+def jpeg(quality: int) -> Change:
+    """Out of a JPEG file."""
+
+    def change(frame: Image) -> Image:
+        _, file = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)
+
+    return light(change)
+
+
+def near(factor: float) -> Change:
+    """A part of the frame around the target, 1/factor of each side."""
+
+    def change(frame: Image, truth: Image) -> tuple[Image, Image]:
+        height, width = truth.shape
+        rows, columns = np.nonzero(truth)
+        middle = (rows.mean(), columns.mean()) if len(rows) else (height / 2, width / 2)
+        down, across = int(height / factor), int(width / factor)
+        top = int(np.clip(middle[0] - down / 2, 0, height - down))
+        left = int(np.clip(middle[1] - across / 2, 0, width - across))
+        part = slice(top, top + down), slice(left, left + across)
+        return np.ascontiguousarray(frame[part]), np.ascontiguousarray(truth[part])
+
+    return change
+
+
+CHANGES: dict[str, Change] = {
+    "as it is": light(lambda frame: frame),
+    "gamma 0.6": gamma(0.6),
+    "gamma 1.6": gamma(1.6),
+    "blue": gains(1.5, 1.1, 0.8),
+    "yellow": gains(0.6, 1.1, 1.1),
+    "pale": gains(1.4, 1.2, 0.9),
+    "unsharp 2": blurred(2),
+    "unsharp 4": blurred(4),
+    "JPEG 20": jpeg(20),
+    "noise 10": noisy(10),
+    "1.5x": near(1.5),
+    "2.5x": near(2.5),
+}
+
+
+def measure(model: str, data: list[Path]) -> tuple[dict[str, float], dict[str, object]]:
+    """Mean Dice by change, and where it comes from."""
+    source = open_model(model)
+    spec = source.spec
+    pairs = [pair for one in select(data, "val", "val", source.manifest) for pair in one.pairs]
+    thresholds = [one.threshold or 128 for one in spec.classes[1:]]
+    out = {}
+    with open_predictor(source, "auto", "fp32") as predictor:
+        for name, change in CHANGES.items():
+            dice = []
+            for pair in pairs:
+                frame, truth = change(*read_pair(pair))
+                inside = spec.frame.fit.region == "content"
+                box = fit.content_box(frame, spec.frame.fit.content_level) if inside else None
+                placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
+                fitted = steps.network_input(frame, placement, spec.frame)
+                probability = np.asarray(fit.back(predictor.predict(fitted), placement, spec.output.upsample))
+                mask = positive(probability, thresholds, spec.output.min_area)
+                dice.append(metrics.count(mask, truth > 0).figures()["dice"] or 0.0)
+            out[name] = float(np.mean(dice))
+    return out, provenance(source.manifest) | {"thresholds": thresholds, "images": len(pairs)}
+
+
+def main() -> None:
+    """The table, and its figures as JSON."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from edgeseg.console import write_json
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", metavar="MODEL")
+    parser.add_argument("--data", type=Path, action="append", required=True)
+    parser.add_argument("--json", dest="json_to")
+    words = parser.parse_args()
+    found = {model: measure(model, words.data) for model in words.models}
+    table = Table("change", *words.models, title="mean Dice, validation frames", title_justify="left")
+    for name in CHANGES:
+        table.add_row(name, *(f"{figures[name]:.4f}" for figures, _ in found.values()))
+    means = [np.mean([value for name, value in figures.items() if name != "as it is"]) for figures, _ in found.values()]
+    table.add_row("mean of the changes", *(f"{one:.4f}" for one in means))
+    if words.json_to != "-":
+        Console().print(table)
+    if words.json_to:
+        write_json({model: {"dice": dice, "provenance": said} for model, (dice, said) in found.items()}, words.json_to)
+
+
+if __name__ == "__main__":
+    main()
