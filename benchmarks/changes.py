@@ -3,8 +3,8 @@
     python -m benchmarks.changes MODEL [MODEL ...] --data cvc_clinicdb --data kvasir_seg [--json PATH|-]
 
 Mean Dice of the frames of every --data's validation split, each model in FP32 at its own threshold and least area. The
-truth is zoomed with the frame and otherwise left alone. Frames of a hospital without
-training frames would say more; these stand in when a model is chosen, so that no test frame is.
+truth is zoomed with the frame and otherwise left alone. Frames of a hospital without training frames would say more;
+these stand in when a model is chosen, so that no test frame chooses it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg import fit, metrics, steps
+from benchmarks.drive import cast, gamma, jpeg, noisy, probability_of, unsharp
+from edgeseg import metrics
 from edgeseg.bundle import open_model
 from edgeseg.data.dataset import read_pair
 from edgeseg.data.select import select
@@ -30,43 +30,8 @@ Change = Callable[[Image, Image], tuple[Image, Image]]
 
 
 def light(change: Callable[[Image], Image]) -> Change:
-    """A change that leaves everything at its place."""
+    """One of :mod:`benchmarks.drive`, which leave everything at its place."""
     return lambda frame, truth: (change(frame), truth)
-
-
-def gamma(power: float) -> Change:
-    """Another tone curve."""
-    table = np.rint(255 * (np.arange(256) / 255) ** power).astype(np.uint8)
-    return light(lambda frame: np.asarray(table[frame], np.uint8))
-
-
-def gains(*channels: float) -> Change:
-    """Another lamp and sensor: a gain of blue, green and red."""
-    return light(lambda frame: np.clip(frame * np.array(channels) + 0.5, 0, 255).astype(np.uint8))
-
-
-def blurred(sigma: float) -> Change:
-    """Out of focus, pixels."""
-    return light(lambda frame: np.asarray(cv2.GaussianBlur(frame, (0, 0), sigma), np.uint8))
-
-
-def noisy(deviation: float) -> Change:
-    """The same Gaussian noise each time, grey levels."""
-    return light(
-        lambda frame: np.clip(frame + np.random.default_rng(0).normal(0, deviation, frame.shape) + 0.5, 0, 255).astype(
-            np.uint8
-        )
-    )
-
-
-def jpeg(quality: int) -> Change:
-    """Out of a JPEG file."""
-
-    def change(frame: Image) -> Image:
-        _, file = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8)
-
-    return light(change)
 
 
 def near(factor: float) -> Change:
@@ -87,15 +52,15 @@ def near(factor: float) -> Change:
 
 CHANGES: dict[str, Change] = {
     "as it is": light(lambda frame: frame),
-    "gamma 0.6": gamma(0.6),
-    "gamma 1.6": gamma(1.6),
-    "blue": gains(1.5, 1.1, 0.8),
-    "yellow": gains(0.6, 1.1, 1.1),
-    "pale": gains(1.4, 1.2, 0.9),
-    "unsharp 2": blurred(2),
-    "unsharp 4": blurred(4),
-    "JPEG 20": jpeg(20),
-    "noise 10": noisy(10),
+    "gamma 0.6": light(gamma(0.6)),
+    "gamma 1.6": light(gamma(1.6)),
+    "blue": light(cast(1.5, 1.1, 0.8)),
+    "yellow": light(cast(0.6, 1.1, 1.1)),
+    "pale": light(cast(1.4, 1.2, 0.9)),
+    "unsharp 2": light(unsharp(2)),
+    "unsharp 4": light(unsharp(4)),
+    "JPEG 20": light(jpeg(20)),
+    "noise 10": light(noisy(10)),
     "1.5x": near(1.5),
     "2.5x": near(2.5),
 }
@@ -113,11 +78,7 @@ def measure(model: str, data: list[Path]) -> tuple[dict[str, float], dict[str, o
             dice = []
             for pair in pairs:
                 frame, truth = change(*read_pair(pair))
-                inside = spec.frame.fit.region == "content"
-                box = fit.content_box(frame, spec.frame.fit.content_level) if inside else None
-                placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
-                fitted = steps.network_input(frame, placement, spec.frame)
-                probability = np.asarray(fit.back(predictor.predict(fitted), placement, spec.output.upsample))
+                probability = probability_of(frame, predictor.predict, spec, tile=False)
                 mask = positive(probability, thresholds, spec.output.min_area)
                 dice.append(metrics.count(mask, truth > 0).figures()["dice"] or 0.0)
             out[name] = float(np.mean(dice))

@@ -81,5 +81,5 @@ def command(
         seconds=None if time is None else time * 3600,
         quiet=quiet,
     )
-    if not quiet and not follows():
+    if not quiet and not follows(devices):
         typer.echo(f"run: {folder}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback
@@ -27,7 +27,7 @@ class Budget(Callback):
         self._start = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self._start = time.monotonic()
+        self._start = monotonic()
         trainer.fit_loop.max_epochs = -1
 
     def on_train_batch_end(
@@ -35,7 +35,7 @@ class Budget(Callback):
     ) -> None:
         if not isinstance(pl_module, Segmenter):
             raise TypeError(type(pl_module))
-        share = (time.monotonic() - self._start) / self.seconds
+        share = (monotonic() - self._start) / self.seconds
         # So many steps would be taken in all at this pace: the schedule's place is then the clock's.
         pl_module.steps = max(trainer.global_step, int(trainer.global_step / max(share, 1e-6)))
         if share >= 1:
@@ -43,5 +43,5 @@ class Budget(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         # The time may run out while an epoch is validated.
-        if time.monotonic() - self._start >= self.seconds:
+        if monotonic() - self._start >= self.seconds:
             trainer.should_stop = True

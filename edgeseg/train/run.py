@@ -121,7 +121,7 @@ def train(
         devices: processes (CPU) or GPUs; more than one uses DDP.
         start_from: weights to begin with, as safetensors; a narrower network's are grown.
         teacher: a trained network to learn from, if the recipe says how much (``distil``, ``hint``).
-        seconds: train as many epochs as fit into this time, whatever the recipe says.
+        seconds: end after this time, whatever the recipe says of epochs.
         quiet: no progress bar.
 
     Returns:
@@ -135,7 +135,7 @@ def train(
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, not a folder; choose another --out")
-    if out.exists() and not resume and not follows() and any(out.iterdir()):
+    if out.exists() and not resume and not follows(devices) and any(out.iterdir()):
         raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
     if recipe.train.taught and teacher is None:
         raise UsageError(f"recipe {recipe.name} learns from a run (distil, hint); give that run with --teacher")
@@ -153,7 +153,7 @@ def train(
     elif recipe.train.pretrained:
         _pretrain(net, recipe.name)
     git_state()  # told before a training, not after it
-    with contextlib.nullcontext() if follows() else _folder(out), _quiet():
+    with contextlib.nullcontext() if follows(devices) else _folder(out), _quiet():
         sources = open_sources(data, seed, split, recipe.train.val_fraction)
         frame = frame_of(recipe)
         train_set = Frames(
@@ -171,7 +171,7 @@ def train(
             )
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
-        if not follows():
+        if not follows(devices):
             _write_splits(out, sources)
         recorder = Recorder(out, _identity(recipe, seed, sources, teacher, seconds), recipe.train.keep)
         _fit(
@@ -187,7 +187,7 @@ def train(
             seconds=seconds,
             quiet=quiet,
         )
-        if follows():
+        if follows(devices):
             return out
         net.load_state_dict(recorder.weights)
         net.to(best_device())
@@ -199,12 +199,12 @@ def train(
     return out
 
 
-def follows() -> bool:
-    """Whether Lightning started this process, with the same command, beside the first of ``devices``.
+def follows(devices: int) -> bool:
+    """Whether Lightning started this process, with the same command, beside the first of several ``devices``.
 
     Such processes train; what is written is the first's.
     """
-    return os.environ.get("LOCAL_RANK", "0") != "0"
+    return devices > 1 and os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ def augment(
     Returns:
         uint8 [B, h, w, 3] and uint8 [B, h, w]; with ``patch`` its side instead of h and w.
     """
-    if settings is None:
+    if settings is None or not (patch or any(vars(settings).values())):
         return frames[index], masks[index]
     image, target = _floats(frames, index), masks[index][:, None].float()
     count, _, height, width = image.shape

@@ -38,12 +38,13 @@ TO_YCC = ((0.114, 0.587, 0.299), (0.5, -0.331264, -0.168736), (-0.081312, -0.418
 
 
 @cache
-def _dct() -> Tensor:
-    """The orthonormal 8×8 DCT matrix."""
+def _matrices(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """The orthonormal 8×8 DCT, and colours to and from luminance and chrominance; made once for a device."""
     k, n = torch.arange(8.0)[:, None], torch.arange(8.0)[None]
-    out = torch.cos(math.pi * (2 * n + 1) * k / 16) / 2
-    out[0] /= math.sqrt(2)
-    return out
+    dct = torch.cos(math.pi * (2 * n + 1) * k / 16) / 2
+    dct[0] /= math.sqrt(2)
+    to = torch.tensor(TO_YCC)
+    return dct.to(device), to.to(device), torch.linalg.inv(to).to(device)
 
 
 def jpeg(frames: Tensor, share: float, draw: Draw) -> Tensor:
@@ -57,24 +58,22 @@ def jpeg(frames: Tensor, share: float, draw: Draw) -> Tensor:
 def through_jpeg(frames: Tensor, quality: Tensor) -> Tensor:
     """Frames [B, 3, h, w], 0 to 255, coded and decoded at the given qualities, float [B], 1 to 100."""
     height, width = frames.shape[2:]
-    device = frames.device
+    dct, to, back = _matrices(frames.device)
     # libjpeg's scale of the tables.
     factor = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None, None, None]
     rounded = frames.clamp(0, 255).round()
     padded = F.pad(rounded, (0, -width % 16, 0, -height % 16), mode="replicate")
-    matrix = torch.tensor(TO_YCC, device=device)
-    ycc = torch.einsum("oc,bchw->bohw", matrix, padded)
-    y = _coded(ycc[:, :1] - 128, LUMINANCE, factor)
-    c = _coded(F.avg_pool2d(ycc[:, 1:], 2), CHROMINANCE, factor)
+    ycc = torch.einsum("oc,bchw->bohw", to, padded)
+    y = _coded(ycc[:, :1] - 128, LUMINANCE, factor, dct)
+    c = _coded(F.avg_pool2d(ycc[:, 1:], 2), CHROMINANCE, factor, dct)
     c = F.interpolate(c, scale_factor=2.0, mode="bilinear", align_corners=False)
-    out = torch.einsum("oc,bchw->bohw", torch.linalg.inv(torch.tensor(TO_YCC)).to(device), torch.cat([y + 128, c], 1))
+    out = torch.einsum("oc,bchw->bohw", back, torch.cat([y + 128, c], 1))
     return out[:, :, :height, :width].clamp(0, 255)
 
 
-def _coded(planes: Tensor, table: tuple[tuple[int, ...], ...], factor: Tensor) -> Tensor:
+def _coded(planes: Tensor, table: tuple[tuple[int, ...], ...], factor: Tensor, dct: Tensor) -> Tensor:
     """Each 8×8 block through DCT, quantisation and back; [B, C, h, w]."""
     count, channels, height, width = planes.shape
-    dct = _dct().to(planes.device)
     steps = (torch.tensor(table, dtype=torch.float32, device=planes.device) * factor).round().clamp(1, 255)
     blocks = planes.view(count, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
     steps = steps[:, :, None, None]
