@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Sample = dict[Hashable, Any]
 Plane = NDArray[np.float32]
 
+# How much nearer a target may come, and the least share of its width and height that stays in the frame.
+NEAREST = 4.0
+KEPT = 0.8
+
 
 def build(settings: Augmentation, height: int, width: int) -> Compose:
     """Transforms of a sample ``{"frame": float32 [3, h, w] 0–255, "mask": float32 [1, h, w] {0, 1}}``.
@@ -40,6 +44,8 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
     steps: list[Any] = []
     if settings.negative:
         steps.append(RandNegative(settings.negative))
+    if settings.near:
+        steps.append(RandNear(settings.near))
     if settings.flip:
         steps += [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in (0, 1)]
     if settings.rotate or settings.shift or settings.stretch:
@@ -114,6 +120,42 @@ class RandNegative(Randomizable, MapTransform):
         part = np.ascontiguousarray(frame[:, y0:y1, x0:x1].transpose(1, 2, 0))
         out["frame"] = cv2.resize(part, (width, height)).transpose(2, 0, 1)
         out["mask"] = np.zeros_like(mask)
+        return out
+
+
+class RandNear(Randomizable, MapTransform):
+    """A part of the frame around the target, enlarged to the whole: the target as seen from nearer.
+
+    The part's sides are the frame's divided by 1 to :data:`NEAREST`, evenly in the logarithm, but never under
+    :data:`KEPT` of the target's; its middle is off the target's by up to a quarter of the part. A zoom about the
+    frame's own middle loses a target that stands elsewhere, and few training targets are near.
+    """
+
+    def __init__(self, prob: float) -> None:
+        super().__init__(("frame", "mask"))
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        if self.R.uniform() >= self.prob:
+            return out
+        frame, mask = np.asarray(out["frame"], np.float32), np.asarray(out["mask"], np.float32)
+        height, width = mask.shape[1:]
+        left, top, across, down = cv2.boundingRect((mask[0] > 0).astype(np.uint8))
+        if across == 0:
+            return out
+        factor = np.exp(self.R.uniform() * np.log(NEAREST))
+        factor = max(1.0, min(factor, width / (KEPT * across), height / (KEPT * down)))
+        wide, high = width / factor, height / factor
+        x0 = np.clip(left + across / 2 + wide * (self.R.uniform(-0.25, 0.25) - 0.5), 0, width - wide)
+        y0 = np.clip(top + down / 2 + high * (self.R.uniform(-0.25, 0.25) - 0.5), 0, height - high)
+        # The middle of the output's first pixel lies half an output pixel, 0.5 / factor, inside the part.
+        where = np.array([[1 / factor, 0, x0 + 0.5 / factor - 0.5], [0, 1 / factor, y0 + 0.5 / factor - 0.5]])
+        flags = {"flags": cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
+        picture = np.ascontiguousarray(frame.transpose(1, 2, 0))
+        out["frame"] = cv2.warpAffine(picture, where, (width, height), **flags).transpose(2, 0, 1)
+        # The mask's edge is interpolated and cut at one half, as where frames are fitted.
+        out["mask"] = (cv2.warpAffine(mask[0], where, (width, height), **flags) > 0.5).astype(np.float32)[None]
         return out
 
 

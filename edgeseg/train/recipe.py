@@ -156,6 +156,7 @@ class Augmentation(Part):
     jpeg: Share = 0.0
     cutout: Share = 0.0
     negative: Share = 0.0
+    near: Share = 0.0
     paste: Share = 0.0
 
 
@@ -179,8 +180,9 @@ class Recipe(Part):
         check_classes(self.classes)
         if self.augmentation.paste and (self.train.patch or len(self.classes) > 2):
             raise ValueError("paste needs whole frames and a single class beside the background")
-        if self.augmentation.negative and self.train.patch:
-            raise ValueError("negative needs whole frames; take patch or negative out")
+        for name in ("negative", "near"):
+            if getattr(self.augmentation, name) and self.train.patch:
+                raise ValueError(f"{name} needs whole frames; take patch or {name} out")
         if self.train.taught and len(self.classes) > 2:
             raise ValueError("distil and hint need a single class beside the background")
         return self

@@ -44,7 +44,7 @@ def run(settings: Augmentation, seed: int = 0, patch: int = 0, count: int = 12) 
 
 EVERYTHING = Augmentation(
     flip=True, rotate=90, zoom_out=0.8, zoom_in=0.5, stretch=0.2, shift=0.1, gain=0.2, colour=0.2, gamma=0.4, blur=0.5,
-    noise=0.02, jpeg=0.5, highlights=0.5, border=0.5, cutout=0.5, negative=0.3, paste=0.5,
+    noise=0.02, jpeg=0.5, highlights=0.5, border=0.5, cutout=0.5, negative=0.3, near=0.3, paste=0.5,
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_nothing_asked_for_changes_nothing() -> None:
 
 @pytest.mark.parametrize("patch", [0, 32])
 def test_a_seed_gives_the_same_and_another_another(patch: int) -> None:
-    settings = EVERYTHING.model_copy(update={"paste": 0.0, "negative": 0.0}) if patch else EVERYTHING
+    settings = EVERYTHING.model_copy(update={"paste": 0.0, "negative": 0.0, "near": 0.0}) if patch else EVERYTHING
     one, again, other = (run(settings, seed, patch) for seed in (3, 3, 4))
     size = (patch, patch) if patch else (HEIGHT, WIDTH)
     assert one[0].shape == (12, *size, 3)
@@ -128,6 +128,48 @@ def test_a_frame_without_target_stays_where_others_are_emptied() -> None:
     masks[0] = 0
     image, _ = augment(frames, masks, torch.arange(2), Augmentation(negative=1.0), 0, 20, Draw(torch.device("cpu"), 0))
     assert torch.equal(image[0], frames[0])
+
+
+def seen_nearer(way: str, count: int) -> tuple[Tensor, Tensor]:
+    """The first scene, nearer by `near` alone: whole batches or frame by frame."""
+    frames, masks = scenes(1, 96, 128)
+    settings = Augmentation(near=1.0)
+    if way == "batch":
+        index = torch.zeros(count, dtype=torch.int64)
+        return augment(frames, masks, index, settings, 0, 20, Draw(torch.device("cpu"), 0))
+    transform = augmentation.build(settings, 96, 128)
+    transform.set_random_state(seed=0)
+    sample = {"frame": frames[0].permute(2, 0, 1).numpy(), "mask": masks[:1].numpy()}
+    out = [transform(dict(sample)) for _ in range(count)]
+    image = torch.stack([torch.as_tensor(one["frame"]) for one in out]).permute(0, 2, 3, 1).round().byte()
+    return image, torch.stack([torch.as_tensor(one["mask"])[0] for one in out]).byte()
+
+
+@pytest.mark.parametrize("way", ["batch", "frame"])
+def test_near_brings_the_target_up_to_four_times_as_near_and_keeps_it(way: str) -> None:
+    frames, masks = scenes(1, 96, 128)
+    image, target = seen_nearer(way, 200)
+    share = target.float().sum((1, 2)) / masks.float().sum()
+    assert 0.95 < share.min() < 1.5
+    assert 9 < share.max() < 17  # 16, less what lies beyond the part
+    assert int(image.amax(-1).min()) > 0  # no black edge
+    red = (image[..., 2] > 150) & (image[..., 0] < 100) & (image[..., 1] < 120)
+    assert 2 * (red & (target > 0)).sum() / (red.sum() + target.sum()) > 0.95
+    middle = torch.stack([one.nonzero().float().mean(0) / one.shape[0] for one in target])
+    assert middle.std(0).min() > 0.05  # not always in the middle
+
+
+def test_a_large_target_comes_no_nearer_than_it_fits() -> None:
+    frames, masks = scenes(1, 96, 128)
+    masks[:] = 0
+    masks[0, 2:94, 10:100] = 1
+    every = torch.ones(20, dtype=torch.bool)
+    matrix, _ = geometry.nearer(masks[:, None].float().expand(20, -1, -1, -1), every, Draw(torch.device("cpu"), 0))
+    assert matrix[:, 0, 0].min() == pytest.approx(0.8 * 92 / 96)
+    index = torch.zeros(20, dtype=torch.int64)
+    masks[:] = 0  # and nothing to come near to
+    image, _ = augment(frames, masks, index, Augmentation(near=1.0), 0, 20, Draw(torch.device("cpu"), 0))
+    assert torch.equal(image, frames.expand(20, -1, -1, -1))
 
 
 def test_paste_adds_targets_and_decoys_of_the_donors_look() -> None:
@@ -259,6 +301,7 @@ def test_in_the_mean_it_is_the_frame_by_frame_augmentation() -> None:
         {"border": 1.0},
         {"highlights": 1.0},
         {"cutout": 1.0},
+        {"near": 1.0},
     ]
     sample = {
         "frame": frames[0].permute(2, 0, 1).numpy().astype(np.float32),

@@ -145,10 +145,11 @@ def test_targets_are_pasted_into_whole_frames_of_one_class(tmp_path: Path) -> No
         load(tmp_path, two.replace("[augmentation]", "[augmentation]\npaste = 0.5", 1))
 
 
-def test_frames_are_emptied_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["negative", "near"])
+def test_parts_are_of_whole_frames(tmp_path: Path, key: str) -> None:
     patches = (recipes.FOLDER / "dnlnet-drive.toml").read_text()
-    with pytest.raises(InputError, match="negative needs whole frames"):
-        load(tmp_path, patches.replace("[augmentation]", "[augmentation]\nnegative = 0.5", 1))
+    with pytest.raises(InputError, match=f"{key} needs whole frames"):
+        load(tmp_path, patches.replace("[augmentation]", f"[augmentation]\n{key} = 0.5", 1))
 
 
 def test_a_teacher_is_for_one_class(tmp_path: Path) -> None:

@@ -46,12 +46,13 @@ def augment(
     else:
         matrix = geometry.whole(settings, count, height, width, draw)
         seen = None
-        if settings.negative:
-            part, emptied = geometry.beside(target, draw.chance(settings.negative, count))
-            # What lies around the part must not come back by a turn.
+        if settings.negative or settings.near:
+            # What lies around a part must not come back by a turn.
             seen = geometry.inside(matrix, height, width)
+            part, emptied = geometry.beside(target, draw.chance(settings.negative, count))
+            near, _ = geometry.nearer(target, draw.chance(settings.near, count) & ~emptied, draw)
             target = target * ~emptied[:, None, None, None]
-            matrix = part @ matrix
+            matrix = part @ near @ matrix
         image, target = (geometry.sample(one, matrix, height, width) for one in (image, target))
         if seen is not None:
             image, target = image * seen, target * seen

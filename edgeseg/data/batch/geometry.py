@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgeseg.data.augmentation import KEPT, NEAREST
+
 if TYPE_CHECKING:
     from edgeseg.data.batch.draw import Draw
     from edgeseg.train.recipe import Augmentation
@@ -177,4 +179,31 @@ def beside(masks: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
     where = where & (right > 0) & (across * 3 >= width) & (down * 3 >= height)
     # The outermost pixels' middles become the frame's: half a pixel more would let the target's rim in.
     matrix = shift(x, y) @ scale((across - 1) / max(1, width - 1), (down - 1) / max(1, height - 1))
+    return chosen(where, matrix), where
+
+
+def nearer(masks: Tensor, where: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Frame pixel → pixel of a part around the target, enlarged to the frame; and for which frames.
+
+    As :class:`edgeseg.data.augmentation.RandNear`.
+
+    Args:
+        masks: float {0, 1} [B, 1, h, w].
+        where: bool [B], the frames that are to be so changed.
+        draw: of how near, and of where in the part the target stands.
+    """
+    height, width = masks.shape[2:]
+    count = len(masks)
+    left, top, right, bottom = boxes(masks)
+    factor = (draw.uniform(0, 1, count) * math.log(NEAREST)).exp()
+    for side, length in ((right - left, width), (bottom - top, height)):
+        factor = torch.minimum(factor, length / (KEPT * side.clamp(min=1)))
+    factor = factor.clamp(min=1)
+    corner = []
+    for low, high, length in ((left, right, width), (top, bottom, height)):
+        part = length / factor
+        at = (low + high) / 2 + part * (draw.uniform(-0.25, 0.25, count) - 0.5)
+        corner.append(torch.minimum(at.clamp(min=0), length - part) + 0.5 / factor - 0.5)
+    matrix = shift(*corner) @ scale(1 / factor, 1 / factor)
+    where = where & (right > 0)
     return chosen(where, matrix), where
