@@ -147,7 +147,7 @@ def seen_nearer(way: str, count: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("way", ["batch", "frame"])
 def test_near_brings_the_target_up_to_four_times_as_near_and_keeps_it(way: str) -> None:
-    frames, masks = scenes(1, 96, 128)
+    _, masks = scenes(1, 96, 128)
     image, target = seen_nearer(way, 200)
     share = target.float().sum((1, 2)) / masks.float().sum()
     assert 0.95 < share.min() < 1.5
