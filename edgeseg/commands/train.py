@@ -29,7 +29,10 @@ def command(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs; several use DDP.")] = 1,
     start_from: Annotated[
-        Path | None, typer.Option("--from", help="A run whose weights to begin with; a narrower network grows.")
+        str | None,
+        typer.Option(
+            "--from", metavar="MODEL", help="A run, bundle or zoo name to begin with; a run's narrower network grows."
+        ),
     ] = None,
     teacher: Annotated[
         Path | None, typer.Option("--teacher", help="A run to learn from, for recipes with distil or hint.")
@@ -42,7 +45,7 @@ def command(
     require("train", "torch", "lightning", "monai")
     from edgeseg.data.select import check_parent
     from edgeseg.train import recipe as recipes
-    from edgeseg.train.load import open_teacher
+    from edgeseg.train.load import open_start, open_teacher
     from edgeseg.train.run import follows, train
 
     if time is not None and (epochs is not None or resume or devices > 1):
@@ -55,16 +58,13 @@ def command(
         height, width = options.parse_size(imgsz)
         size = {"height": height, "width": width}
         loaded = loaded.model_copy(update={"input": loaded.input.model_copy(update=size)})
-    weights = None
+    start = None
     if start_from is not None:
-        file = start_from / "weights.safetensors"
-        if not file.is_file():
-            raise UsageError(f"--from {start_from}: is no run (no weights.safetensors in it)")
-        check_parent("--from", start_from, data, seed, split, loaded.train.val_fraction)
-        weights = file.read_bytes()
+        start = open_start(start_from)
+        check_parent("--from", start_from, data, seed, split, loaded.train.val_fraction, start.manifest)
     taught_by = None
     if teacher is not None:
-        check_parent("--teacher", teacher, data, seed, split, loaded.train.val_fraction)
+        check_parent("--teacher", str(teacher), data, seed, split, loaded.train.val_fraction)
         taught_by = open_teacher(teacher)
     folder = out or Path("runs") / loaded.name
     train(
@@ -76,7 +76,7 @@ def command(
         split=split,
         resume=resume,
         devices=devices,
-        start_from=weights,
+        start_from=start,
         teacher=taught_by,
         seconds=None if time is None else time * 3600,
         quiet=quiet,

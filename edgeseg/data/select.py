@@ -95,37 +95,64 @@ def seen(selection: Selection, manifest: mf.Manifest | None) -> tuple[int, int]:
 
 
 def check_parent(
-    option: str, run: Path, data: list[Path], seed: int, train_list: Path | None, val_fraction: float
+    option: str,
+    name: str,
+    data: list[Path],
+    seed: int,
+    train_list: Path | None,
+    val_fraction: float,
+    manifest: mf.Manifest | None = None,
 ) -> None:
-    """Whether a training may begin with ``run`` or learn from it: what is held out now must not have shaped that.
+    """Whether a training may begin with a model or learn from it: what is held out now must not have shaped that.
 
     Args:
-        option: that named the run, for the error.
-        run: whose ``splits/`` say what it saw.
+        option: that named the model, for the error.
+        name: of the model: a run's folder, whose ``splits/`` say what it saw, or a bundle.
         data: folders of the training to come.
         seed: of its draws.
         train_list: its ``--split``.
         val_fraction: its recipe's.
+        manifest: of a bundle, which says what it saw; None for a run.
 
     Raises:
-        UsageError: the run was trained on, or chose by, frames that are held out now.
+        UsageError: the model was trained on, or chose by, frames that are held out now; or nothing says by which.
         DataError: as :func:`edgeseg.data.splits.resolve`.
     """
     for dataset in map(open_dataset, data):
         now = resolve(dataset, seed, train_list=train_list, val_fraction=val_fraction)
-        before = {
-            name: set(read_list(file))
-            for name in ("train", "val")
-            if (file := run / "splits" / f"{dataset.name}.{name}.txt").is_file()
-        }
+        before = _splits_of(Path(name), dataset) if manifest is None else _saw(option, name, dataset, manifest)
         for then, held in (("train", "test"), ("train", "val"), ("val", "test")):
             shared = sorted(before.get(then, set()) & set(now.of(held)))
             if shared:
                 raise UsageError(
-                    f"{option} {run}: {len(shared)} frames of {dataset.name} (such as {shared[0]}) were in its {then} "
+                    f"{option} {name}: {len(shared)} frames of {dataset.name} (such as {shared[0]}) were in its {then} "
                     f"split and are in this training's {held} split; take that run's --seed and --split, and a "
                     "val_fraction that is not larger"
                 )
+
+
+def _splits_of(run: Path, dataset: Dataset) -> dict[str, set[str]]:
+    """What a run was trained on, and chose by."""
+    files = {name: run / "splits" / f"{dataset.name}.{name}.txt" for name in ("train", "val")}
+    return {name: set(read_list(file)) for name, file in files.items() if file.is_file()}
+
+
+def _saw(option: str, name: str, dataset: Dataset, manifest: mf.Manifest) -> dict[str, set[str]]:
+    """Likewise a bundle, as far as it was trained on a set of this name."""
+    known = {one.split for one in manifest.training.splits if one.data == dataset.name} & {"train", "val"}
+    out = {}
+    for split in known:
+        stems = None
+        with contextlib.suppress(DataError):
+            stems = _trained_split(dataset, split, manifest)
+        if stems is None:
+            raise UsageError(
+                f"{option} {name}: was trained on a data set {dataset.name}, and {dataset.root} has other files or "
+                "lists, so that nothing says which of these frames it has seen; begin with its run, or rename the "
+                "folder if these are other frames"
+            )
+        out[split] = set(stems)
+    return out
 
 
 def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Manifest | None) -> Selection:

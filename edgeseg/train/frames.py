@@ -82,6 +82,13 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         else:
             self.transform = augmentation.build(settings, frame.height, frame.width) if settings else Compose([])
 
+    def some(self, count: int) -> Iterator[Tensor]:
+        """At most so many frames evenly from all, as fitted, in batches uint8 [B, h, w, 3] of up to 8."""
+        total = len(self.names)
+        chosen = np.linspace(0, total - 1, min(count, total)).round().astype(int)
+        for first in range(0, len(chosen), 8):
+            yield torch.from_numpy(np.stack([self.cache[index][0] for index in chosen[first : first + 8]]))
+
     def __len__(self) -> int:
         return len(self.names) * self.patches
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from edgeseg.bundle import open_model
 from edgeseg.errors import ModelError, UsageError
+from edgeseg.manifest import sha256
 from edgeseg.nets import build
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import load_weights, read_options
@@ -16,12 +19,47 @@ from edgeseg.train.device import best_device
 from edgeseg.train.teacher import Teacher
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
     from edgeseg.bundle import Source
+    from edgeseg.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with.
+
+    ``data`` is a run's safetensors file, or a bundle's float graph where ``manifest`` is not None: the bundle's.
+    ``sha256`` is of the safetensors file in either case.
+    """
+
+    data: bytes
+    sha256: str
+    manifest: Manifest | None = None
+
+
+def open_start(name: str) -> Start:
+    """The weights of a run, or of a bundle or zoo name.
+
+    Raises:
+        ModelError: neither, or its files are damaged.
+    """
+    weights = Path(name) / "weights.safetensors"
+    if weights.is_file():
+        data = weights.read_bytes()
+        return Start(data, sha256(data))
+    try:
+        source = open_model(name)
+    except ModelError as error:
+        raise ModelError(f"--from {error}") from error
+    if source.kind != "bundle" or source.manifest is None:
+        raise ModelError(f"--from {name}: has no weights.safetensors; give a run, a bundle or a zoo name")
+    graph = next((one for one in source.manifest.graphs if one.form == "float"), None)
+    if graph is None:
+        raise ModelError(f"--from {name}: the bundle has no float graph; begin with its run")
+    data = source.read(graph.file, graph.sha256)
+    return Start(data, source.manifest.training.weights_sha256, source.manifest)
 
 
 def load_run(source: Source) -> FrameNet:

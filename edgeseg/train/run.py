@@ -35,12 +35,16 @@ from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.device import best_device
 from edgeseg.train.device_frames import DeviceBatches, DeviceFrames
 from edgeseg.train.frames import Frames
+from edgeseg.train.load import Start
 from edgeseg.train.module import Segmenter
 from edgeseg.train.recipe import Recipe
 from edgeseg.train.recorder import Recorder
 from edgeseg.train.teacher import Lessons, Teacher
+from edgeseg.train.unfold import settle, unfold
 from edgeseg.train.write import git_state, write_run
 
+# Frames that the batch norms of an unfolded network are set by.
+SETTLE = 64
 Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]] | DeviceBatches
 
 
@@ -103,7 +107,7 @@ def train(
     split: Path | None = None,
     resume: bool = False,
     devices: int = 1,
-    start_from: bytes | None = None,
+    start_from: Start | None = None,
     teacher: Teacher | None = None,
     seconds: float | None = None,
     quiet: bool = False,
@@ -119,7 +123,7 @@ def train(
         split: a file of stems that replaces the sets' training part.
         resume: go on from ``last.ckpt`` if there is one.
         devices: processes (CPU) or GPUs; more than one uses DDP.
-        start_from: weights to begin with, as safetensors; a narrower network's are grown.
+        start_from: what to begin with; a run's weights of a narrower network are grown.
         teacher: a trained network to learn from, if the recipe says how much (``distil``, ``hint``).
         seconds: end after this time, whatever the recipe says of epochs.
         quiet: no progress bar.
@@ -148,8 +152,10 @@ def train(
     if recipe.train.centre:
         level_of(net)
     lessons = None if teacher is None else _lessons(net, teacher, recipe)
-    if start_from is not None:
-        load_weights(net, start_from, "--from", grow=True)
+    if start_from is not None and start_from.manifest is not None:
+        unfold(net, start_from.data, f"--from {start_from.manifest.name}")
+    elif start_from is not None:
+        load_weights(net, start_from.data, "--from", grow=True)
     elif recipe.train.pretrained:
         _pretrain(net, recipe.name)
     git_state()  # told before a training, not after it
@@ -171,6 +177,8 @@ def train(
             )
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
+        if start_from is not None and start_from.manifest is not None:
+            settle(net, train_set.some(SETTLE))
         if not follows(devices):
             _write_splits(out, sources)
         recorder = Recorder(out, _identity(recipe, seed, sources, teacher, seconds), recipe.train.keep)
@@ -193,7 +201,7 @@ def train(
         net.to(best_device())
         if recipe.train.centre:
             centre(net, val_set)
-        parent = None if start_from is None else sha256(start_from)
+        parent = None if start_from is None else start_from.sha256
         learnt = None if teacher is None else teacher.sha256
         write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent, learnt)
     return out

@@ -322,16 +322,16 @@ def test_weights_to_begin_with_have_not_seen_what_is_held_out(tmp_path: Path) ->
     splits = open_and_resolve(root, 0)
     for name in ("train", "val", "test"):
         (run / "splits" / f"set.{name}.txt").write_text("\n".join(splits.of(name)))
-    check_parent("--from", run, [root], 0, None, 0.1)
-    check_parent("--from", run, [root], 0, None, 0.05)
+    check_parent("--from", str(run), [root], 0, None, 0.1)
+    check_parent("--from", str(run), [root], 0, None, 0.05)
     said = r"--from .*run: \d+ frames of set \(such as f\d+\) were in its train split and are in .* test split"
     with pytest.raises(UsageError, match=said):
-        check_parent("--from", run, [root], 1, None, 0.1)
+        check_parent("--from", str(run), [root], 1, None, 0.1)
     with pytest.raises(UsageError, match="were in its train split and are in this training's val split"):
-        check_parent("--from", run, [root], 0, None, 0.4)
+        check_parent("--from", str(run), [root], 0, None, 0.4)
     other = tmp_path / "set2"
     folder(other)
-    check_parent("--from", run, [other], 1, None, 0.1)  # another set
+    check_parent("--from", str(run), [other], 1, None, 0.1)  # another set
 
 
 def test_a_validation_frame_of_the_parent_is_no_test_frame(tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_a_validation_frame_of_the_parent_is_no_test_frame(tmp_path: Path) -> No
     (run / "splits").mkdir(parents=True)
     (run / "splits" / "set.val.txt").write_text(splits.test[0])
     with pytest.raises(UsageError, match="were in its val split and are in this training's test split"):
-        check_parent("--from", run, [root], 0, None, 0.1)
+        check_parent("--from", str(run), [root], 0, None, 0.1)
 
 
 def test_text_files_that_are_no_lists(tmp_path: Path) -> None:

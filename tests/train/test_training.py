@@ -215,7 +215,7 @@ def test_failing_at_once_leaves_nothing(tmp_path: Path, edgeseg_cli) -> None:
         (["--imgsz", "²x96"], 2, "two numbers joined by x"),
         (["--imgsz", "0x96"], 2, "two numbers joined by x"),
         (["--batch", "9"], 3, "8 training frames.*batch of 9"),
-        (["--from", "nowhere"], 2, r"--from nowhere: is no run"),
+        (["--from", "nowhere"], 3, r"--from nowhere: no such run, bundle or graph"),
         (["--split", "none.txt"], 3, r"none\.txt: cannot be read"),
         (["--recipe-is-no-option", "1"], 2, None),
         (["--epochs", "0"], 2, None),
