@@ -36,6 +36,7 @@ class Result:
     epochs: int | None
     figures: dict[str, float]
     missing: tuple[str, ...]
+    note: str = ""
 
 
 @dataclass
@@ -64,7 +65,8 @@ def read(file: Path) -> Result | None:
             figures = dict(value["pooled"])
         # The papers' figures are of whole frames; another area is another row's, if any's.
         area = "" if value.get("area", "frame") == "frame" else f" {value['area']}"
-        return Result(file.name, recipe, value["frames"] + area, said.get("seed"), said.get("epochs"), figures, missing)
+        found = (file.name, recipe, value["frames"] + area, said.get("seed"), said.get("epochs"), figures, missing)
+        return Result(*found, value.get("note", ""))
     own = isinstance(value, dict) and value.get("rule", "the model's own") == "the model's own"
     if own and "as it is" in value.get("pooled", {}):
         frames = f"drive {value['split']}"
@@ -143,6 +145,7 @@ def make(entry: dict[str, Any], columns: list[str], stored: list[Result], folder
             row.status += f"; {' and '.join(map(str, epochs))} epochs" if epochs else ""
             if len(seeds) < len(found):
                 row.status += "; seeds not told apart"
+            row.status += "".join(f"; {one.file}: {one.note}" for one in found if one.note)
             missing = sorted({key for one in found for key in one.missing})
             row.status += f"; incomplete: no {', '.join(missing)}" if missing else ""
     return row
