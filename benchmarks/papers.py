@@ -14,7 +14,7 @@ import argparse
 import json
 import statistics
 import tomllib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,9 @@ def read(file: Path) -> Result | None:
             figures = dict(value["pooled"])
         # The papers' figures are of whole frames; another area is another row's, if any's.
         area = "" if value.get("area", "frame") == "frame" else f" {value['area']}"
-        found = (file.name, recipe, value["frames"] + area, said.get("seed"), said.get("epochs"), figures, missing)
-        return Result(*found, value.get("note", ""))
+        frames = value["frames"] + area
+        found = Result(file.name, recipe, frames, said.get("seed"), said.get("epochs"), figures, missing)
+        return replace(found, note=value.get("note", ""))
     own = isinstance(value, dict) and value.get("rule", "the model's own") == "the model's own"
     if own and "as it is" in value.get("pooled", {}):
         frames = f"drive {value['split']}"
