@@ -5,7 +5,8 @@
 p50/p95/p99 in milliseconds. "GPU" is CUDA events around the work alone; "whole" is the host's clock from a uint8
 frame in host memory to a uint8 probability in host memory. Floors: bytes of activations and weights over memory
 bandwidth, and multiply-adds over peak arithmetic; both peaks are measured here with a copy and a matrix product.
-What does not run is a row with its message.
+What does not run is a row with its message. The file is written as the rows come: a lent machine may be gone before the
+last of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg import manifest as mf
+from edgeseg.atomic import atomic_write
 from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.engines import this_machine
 from edgeseg.backends.tensorrt import TensorRtEngine
@@ -212,11 +214,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     machine = this_machine(0)
+    file = f"gpu-{re.sub(r'[^a-z0-9]+', '-', machine.card.name.lower())}.md"
+    out = given.out or Path(__file__).parent / "results" / file
     bandwidth, arithmetic = peaks()
     lines = [
         f"# {machine.card.name}", "", f"`python benchmarks/gpu.py`; {machine}.", "",
         f"Measured peaks: {bandwidth:.0f} GB/s copying, {arithmetic:.0f} TFLOP/s in an FP16 matrix product.", "",
     ]  # fmt: skip
+
+    def add(rows: list[Row]) -> None:
+        lines.extend(map(cells, rows))
+        atomic_write(out, "\n".join(lines) + "\n")
+
     source = open_bundle("npnet-polyp")
     ranges = table.parse((source.path / "calibration.json").read_bytes(), "calibration.json")
     trained = (source.path / "graphs" / "float.onnx").read_bytes()
@@ -232,30 +241,33 @@ def main() -> None:
             f"{2 * macs / arithmetic / 1e9:.4f} ms by arithmetic ({macs / 1e9:.2f} GMAC)."), "",
             "| runtime | precision | what | p50 | p95 | p99 |", "|---|---|---|---|---|---|",
         ]  # fmt: skip
-        rows: list[Row] = []
         rng = np.random.default_rng(0)
         for batch in (1, 8):
             frames = rng.integers(0, 256, (batch, head.frame.height, head.frame.width, 3), np.uint8)
             batched = graphs if batch == 1 else {p: variants.with_batch(g, batch) for p, g in graphs.items()}
-            rows += pytorch(net, frames, given.seconds)
-            rows += onnxruntime(batched, frames, given.seconds)
-            rows += tensorrt(batched, frames, machine, given.seconds)
+            add(pytorch(net, frames, given.seconds))
+            add(onnxruntime(batched, frames, given.seconds))
+            add(tensorrt(batched, frames, machine, given.seconds))
         if name == "NPNet":
             frames = rng.integers(0, 256, (1, 1080, 1920, 3), np.uint8)
             large = {p: variants.with_camera(g, head, 1080, 1920) for p, g in graphs.items()}
-            rows += [
-                (a, b, f"1080p in the engine, {c}", d) for a, b, c, d in tensorrt(large, frames, machine, given.seconds)
-            ]
-        for label, precision, what, times in rows:
-            cells = times if isinstance(times, str) else " | ".join(
-                f"{np.percentile(times, p):.4f}" for p in (50, 95, 99)
-            )  # fmt: skip
-            lines.append(f"| {label} | {precision} | {what} | {cells} |" + (" | |" if isinstance(times, str) else ""))
+            rows = tensorrt(large, frames, machine, given.seconds)
+            add([(a, b, f"1080p in the engine, {c}", d) for a, b, c, d in rows])
         lines.append("")
-    text = "\n".join(lines)
-    print(text)
-    name = re.sub(r"[^a-z0-9]+", "-", machine.card.name.lower())
-    (given.out or Path(__file__).parent / "results" / f"gpu-{name}.md").write_text(text, encoding="utf-8")
+    atomic_write(out, "\n".join(lines))
+    print("\n".join(lines))
+
+
+def cells(row: Row) -> str:
+    """A row as Markdown."""
+    label, precision, what, times = row
+    if isinstance(times, str):
+        return f"| {label} | {precision} | {what} | {times} | | |"
+    return (
+        f"| {label} | {precision} | {what} | "
+        + " | ".join(f"{np.percentile(times, p):.4f}" for p in (50, 95, 99))
+        + " |"
+    )
 
 
 if __name__ == "__main__":

@@ -117,8 +117,11 @@ def exponent(points: list[Point], key: str) -> float:
     return float(np.polyfit(x, np.log([getattr(p, key) for p in chosen]), 1)[0])
 
 
-def run(device: str) -> list[Point]:
-    """All points that fit; a block's sizes end where the memory does, since larger ones take more."""
+def run(device: str, keep: Callable[[list[Point]], None]) -> list[Point]:
+    """All points that fit; a block's sizes end where the memory does, since larger ones take more.
+
+    ``keep`` is called with what there is after each.
+    """
     batch = 4 if device == "cuda" else 1
     plan: list[tuple[str, str, int, Callable[[], nn.Module], int]] = []
     for block, sides in (GPU_BLOCK_SIDES if device == "cuda" else BLOCK_SIDES).items():
@@ -140,6 +143,7 @@ def run(device: str) -> list[Point]:
             print(f"{what:8} {block:4} {side:4}x{side:<4} batch {batch}: does not fit", flush=True)
         else:
             _say(points[-1])
+            keep(points)
     return points
 
 
@@ -152,14 +156,18 @@ def _say(point: Point) -> None:
 
 
 def summary(points: list[Point]) -> dict[str, float]:
-    """Exponents, and NL over DNL at the largest size that both have."""
+    """Exponents, and NL over DNL at the largest size that both have; as far as there are points."""
     out = {}
     for what in ("block", "network"):
         of = {block: [p for p in points if p.what == what and p.block == block] for block in ("nl", "dnl")}
         for block, chosen in of.items():
-            out[f"{what} {block} time exponent"] = exponent(chosen, "seconds")
-            out[f"{what} {block} memory exponent"] = exponent(chosen, "bytes")
-        side = max(p.side for p in of["nl"])
+            if sum(p.side >= FIT_FROM for p in chosen) > 1:
+                out[f"{what} {block} time exponent"] = exponent(chosen, "seconds")
+                out[f"{what} {block} memory exponent"] = exponent(chosen, "bytes")
+        both = {p.side for p in of["nl"]} & {p.side for p in of["dnl"]}
+        if not both:
+            continue
+        side = max(both)
         nl, dnl = (next(p for p in of[block] if p.side == side) for block in ("nl", "dnl"))
         out[f"{what} NL/DNL time at {side}"] = nl.seconds / dnl.seconds
         out[f"{what} NL/DNL memory at {side}"] = nl.bytes / max(1, dnl.bytes)
@@ -197,29 +205,26 @@ def origin() -> dict[str, object]:
 
 
 def main() -> None:
-    """Prints all points and the exponents; writes them as JSON and as a plot."""
+    """Prints all points and the exponents; writes them as JSON, point by point, and as a plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
-    points = run(args.device)
-    figures = summary(points)
-    for name, value in figures.items():
-        print(f"{name}: {value}")
     machine = (
         torch.cuda.get_device_name()
         if args.device == "cuda"
         else f"{platform.machine()}, {torch.get_num_threads()} threads"
     )
-    row = {
-        "machine": machine,
-        "torch": torch.__version__,
-        "channels": CHANNELS,
-        "provenance": origin(),
-        "summary": figures,
-    }
-    text = json.dumps(row | {"points": [asdict(p) for p in points]}, indent=1)
-    atomic_write(args.out / f"nonlocal-{args.device}.json", text + "\n")
+    row = {"machine": machine, "torch": torch.__version__, "channels": CHANNELS, "provenance": origin()}
+
+    def keep(points: list[Point]) -> None:
+        """Writes what there is: a machine that is lent may be gone before the last point."""
+        value = row | {"summary": summary(points), "points": [asdict(p) for p in points]}
+        atomic_write(args.out / f"nonlocal-{args.device}.json", json.dumps(value, indent=1) + "\n")
+
+    points = run(args.device, keep)
+    for name, value in summary(points).items():
+        print(f"{name}: {value}")
     plot(points, args.out / f"nonlocal-{args.device}.png")
 
 
