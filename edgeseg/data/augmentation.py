@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Sample = dict[Hashable, Any]
 Plane = NDArray[np.float32]
 
-# How much nearer a target may come, and the least share of its width and height that stays in the frame.
+# How much nearer a target may come, and the least share of its width and height that the part around it measures.
 NEAREST = 4.0
 KEPT = 0.8
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeseg import manifest as mf
@@ -138,8 +138,11 @@ def _splits_of(run: Path, dataset: Dataset) -> dict[str, set[str]]:
 
 
 def _saw(option: str, name: str, dataset: Dataset, manifest: mf.Manifest) -> dict[str, set[str]]:
-    """Likewise a bundle, as far as it was trained on a set of this name."""
-    known = {one.split for one in manifest.training.splits if one.data == dataset.name} & {"train", "val"}
+    """Likewise a bundle, as far as it was trained on a set of this name or of these very files."""
+    listing = dataset.listing_sha256()
+    same = next((one.name for one in manifest.training.data if one.listing_sha256 == listing), dataset.name)
+    dataset = replace(dataset, name=same)
+    known = {one.split for one in manifest.training.splits if one.data == same} & {"train", "val"}
     out = {}
     for split in known:
         stems = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgeseg.bundle import open_model
+from edgeseg.bundle import open_model, zoo_names
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.manifest import sha256
 from edgeseg.nets import build
@@ -46,9 +47,10 @@ def open_start(name: str) -> Start:
         ModelError: neither, or its files are damaged.
     """
     weights = Path(name) / "weights.safetensors"
-    if weights.is_file():
-        data = weights.read_bytes()
-        return Start(data, sha256(data))
+    with contextlib.suppress(OSError):  # a name that no file can have
+        if name not in zoo_names() and weights.is_file():
+            data = weights.read_bytes()
+            return Start(data, sha256(data))
     try:
         source = open_model(name)
     except ModelError as error:

@@ -153,6 +153,12 @@ def train(
         level_of(net)
     lessons = None if teacher is None else _lessons(net, teacher, recipe)
     if start_from is not None and start_from.manifest is not None:
+        theirs, ours = start_from.manifest.frame, frame_of(recipe)
+        if (theirs.steps, theirs.window) != (ours.steps, ours.window):
+            raise UsageError(
+                f"--from {start_from.manifest.name}: its frames have other steps or window than recipe "
+                f"{recipe.name} names"
+            )
         unfold(net, start_from.data, f"--from {start_from.manifest.name}")
     elif start_from is not None:
         load_weights(net, start_from.data, "--from", grow=True)
@@ -181,7 +187,7 @@ def train(
             settle(net, train_set.some(SETTLE))
         if not follows(devices):
             _write_splits(out, sources)
-        recorder = Recorder(out, _identity(recipe, seed, sources, teacher, seconds), recipe.train.keep)
+        recorder = Recorder(out, _identity(recipe, seed, sources, start_from, teacher, seconds), recipe.train.keep)
         _fit(
             recipe,
             net,
@@ -342,10 +348,16 @@ def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
 
 
 def _identity(
-    recipe: Recipe, seed: int, sources: list[Source], teacher: Teacher | None, seconds: float | None
+    recipe: Recipe,
+    seed: int,
+    sources: list[Source],
+    start: Start | None,
+    teacher: Teacher | None,
+    seconds: float | None,
 ) -> dict[str, str]:
     """What must be equal for a resume, named as the user would name it."""
     return {
+        "--from": "none" if start is None else start.sha256[:12],
         "--teacher": "none" if teacher is None else teacher.sha256[:12],
         "--time": "none" if seconds is None else f"{seconds / 3600:g}",
         "recipe": sha256(recipe.model_dump_json().encode())[:12],

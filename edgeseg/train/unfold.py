@@ -14,11 +14,14 @@ from typing import Any
 
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edgeseg.errors import ModelError
 from edgeseg.nets.frame import FrameNet
+from edgeseg.onnx_metadata import has_external_data
+from edgeseg.train.checkpoint import first_line
 
 
 def unfold(net: FrameNet, graph: bytes, where: str) -> None:
@@ -32,8 +35,13 @@ def unfold(net: FrameNet, graph: bytes, where: str) -> None:
     Raises:
         ModelError: the graph is another network's, or its export turned some of the weights into others.
     """
-    model = onnx.load_from_string(graph)
-    values = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in model.graph.initializer}
+    try:
+        if has_external_data(graph):
+            raise ModelError(f"{where}: the graph keeps weights in other files, which no hash covers")
+        model = onnx.load_from_string(graph)
+        values = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in model.graph.initializer}
+    except (DecodeError, ValueError, TypeError) as error:
+        raise ModelError(f"{where}: its float graph cannot be read ({first_line(error)})") from error
     state = net.state_dict()
     found: dict[str, Tensor] = {"mean": _beside(model, "Sub", values), "std": _beside(model, "Div", values)}
     norms: dict[str, nn.BatchNorm2d] = {}

@@ -159,6 +159,15 @@ def test_near_brings_the_target_up_to_four_times_as_near_and_keeps_it(way: str) 
     assert middle.std(0).min() > 0.05  # not always in the middle
 
 
+def test_a_target_at_the_frames_corner_stays_whole() -> None:
+    frames, masks = torch.full((1, 96, 128, 3), 200, dtype=torch.uint8), torch.zeros(1, 96, 128, dtype=torch.uint8)
+    masks[0, :12, :16] = 1
+    index = torch.zeros(50, dtype=torch.int64)
+    image, target = augment(frames, masks, index, Augmentation(near=1.0), 0, 20, Draw(torch.device("cpu"), 0))
+    assert int(image.min()) == 200
+    assert int(target[:, 0, 0].min()) == 1
+
+
 def test_a_large_target_comes_no_nearer_than_it_fits() -> None:
     frames, masks = scenes(1, 96, 128)
     masks[:] = 0

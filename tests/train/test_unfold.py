@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -81,6 +82,46 @@ def test_a_graph_of_another_network() -> None:
         unfold(make_net(recipes.load("dnlnet-drive")[0]), vessel.data, "here")
 
 
+@pytest.mark.parametrize("kind", ["garbage", "cut", "text", "elsewhere"])
+def test_a_graph_that_cannot_be_read(kind: str) -> None:
+    graph = open_start("npnet-polyp").data
+    model = onnx.load_from_string(graph)
+    tensor = model.graph.initializer[-1]
+    if kind == "text":
+        tensor.ClearField("raw_data")
+        tensor.data_type = onnx.TensorProto.STRING
+        tensor.string_data.append(b"x")
+    if kind == "elsewhere":
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights.bin")
+    bad = {"garbage": b"no graph at all", "cut": graph[: len(graph) // 2]}.get(kind, model.SerializeToString())
+    said = "in other files, which no hash covers" if kind == "elsewhere" else "its float graph cannot be read|has no"
+    with pytest.raises(ModelError, match=f"^here: .*({said})"):
+        unfold(make_net(recipes.load("npnet-polyp-fine")[0]), bad, "here")
+
+
+def test_a_zoo_name_wins_over_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "npnet-polyp").mkdir()
+    (tmp_path / "npnet-polyp" / "weights.safetensors").write_bytes(b"other")
+    assert open_start("npnet-polyp").manifest is not None
+    assert open_start("./npnet-polyp").manifest is None
+    with pytest.raises(ModelError, match="^--from a"):
+        open_start("a" * 5000)
+
+
+def test_a_graph_for_other_frames(tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]) -> None:
+    recipe = (recipes.FOLDER / "npnet-polyp-fine.toml").read_text()
+    steps = 'steps = [{ op = "clahe", clip_limit = 2.0, tiles = 8 }]\n\n[train]'
+    (tmp_path / "grey.toml").write_text(recipe.replace("[train]", steps, 1))
+    done = edgeseg_cli(
+        "train", tmp_path / "grey.toml", "--data", tiny_data, "--from", "npnet-polyp", "--out", tmp_path / "run"
+    )
+    assert done.code == 2
+    assert "--from npnet-polyp: its frames have other steps or window than recipe npnet-polyp-fine names" in done.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_goes_on_from_a_zoo_name(tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]) -> None:
     out = tmp_path / "run"
     words = ["train", "npnet-polyp-fine", "--imgsz", "64x96", "--batch", 4, "--epochs", 1, "--quiet"]
@@ -94,6 +135,9 @@ def test_training_goes_on_from_a_zoo_name(tiny_data: Path, tmp_path: Path, edges
     import safetensors.torch
 
     weights = safetensors.torch.load_file(out / "weights.safetensors")
+    resumed = edgeseg_cli(*words, "--data", tiny_data, "--from", "npnet-skin", "--out", out, "--resume")
+    assert resumed.code == 2
+    assert "--from" in resumed.err
     # One epoch of a warming-up rate away from the zoo's, not a fresh network.
     there = dict(net.state_dict())["net.head.weight"]
     assert float((weights["net.head.weight"] - there).abs().max()) < 0.1 * float(there.abs().max())
@@ -107,6 +151,17 @@ def test_frames_that_a_bundle_may_have_seen(tiny_data: Path, tmp_path: Path, edg
     assert done.code == 2
     assert "--from npnet-polyp: was trained on a data set kvasir_seg" in done.err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_same_frames_under_another_name(
+    tiny_data: Path, tiny_bundle: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]
+) -> None:
+    renamed = tmp_path / "renamed"
+    shutil.copytree(tiny_data, renamed)
+    words = ["train", "npnet-phantom", "--imgsz", "64x96", "--epochs", 1, "--quiet", "--out", tmp_path / "run"]
+    done = edgeseg_cli(*words, "--data", renamed, "--from", tiny_bundle, "--seed", 77)
+    assert done.code == 2
+    assert "split and are in this training's" in done.err
 
 
 def test_research_frames_keep_their_parts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
@@ -50,10 +50,14 @@ def augment(
             # What lies around a part must not come back by a turn.
             seen = geometry.inside(matrix, height, width)
             part, emptied = geometry.beside(target, draw.chance(settings.negative, count))
-            near, _ = geometry.nearer(target, draw.chance(settings.near, count) & ~emptied, draw)
+            if settings.near:
+                near, _ = geometry.nearer(target, draw.chance(settings.near, count) & ~emptied, draw)
+                part = part @ near
             target = target * ~emptied[:, None, None, None]
-            matrix = part @ near @ matrix
-        image, target = (geometry.sample(one, matrix, height, width) for one in (image, target))
+            matrix = part @ matrix
+        # Where a part reaches the frame's edge, half a pixel beyond it is no black.
+        outside: Literal["zeros", "border"] = "zeros" if seen is None else "border"
+        image, target = (geometry.sample(one, matrix, height, width, outside) for one in (image, target))
         if seen is not None:
             image, target = image * seen, target * seen
     image = _seen(image, settings, draw)

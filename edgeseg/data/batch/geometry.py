@@ -6,7 +6,7 @@ Pixel (x, y) has its middle at (x, y); matrices act on columns (x, y, 1).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -109,13 +109,14 @@ def lit(frames: Tensor, level: int, draw: Draw) -> tuple[Tensor, Tensor]:
     return x.gather(1, first)[:, 0].float(), y.gather(1, first)[:, 0].float()
 
 
-def sample(frames: Tensor, matrix: Tensor, height: int, width: int, *, reflect: bool = False) -> Tensor:
-    """Bilinear: float [B, C, h, w] → [B, C, height, width]; 0 (or the mirrored frame) outside."""
+def sample(
+    frames: Tensor, matrix: Tensor, height: int, width: int, outside: Literal["zeros", "border", "reflection"] = "zeros"
+) -> Tensor:
+    """Bilinear: float [B, C, h, w] → [B, C, height, width]; 0, the nearest edge or the mirrored frame outside."""
     there = _pixels(matrix, height, width)
     size = torch.tensor([frames.shape[3], frames.shape[2]], device=frames.device)
     grid = (2 * there + 1) / size - 1
-    mode = "reflection" if reflect else "zeros"
-    return F.grid_sample(frames, grid, mode="bilinear", padding_mode=mode, align_corners=False)
+    return F.grid_sample(frames, grid, mode="bilinear", padding_mode=outside, align_corners=False)
 
 
 def inside(matrix: Tensor, height: int, width: int) -> Tensor:

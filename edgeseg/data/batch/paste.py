@@ -55,7 +55,7 @@ def paste(
         @ geometry.turn(draw.uniform(-math.pi, math.pi, count))
         @ geometry.shift(-x, -y)
     )
-    piece = geometry.sample(images, matrix, height, width, reflect=True)
+    piece = geometry.sample(images, matrix, height, width, "reflection")
     share = geometry.sample(outlines, matrix, height, width)
 
     side = share.sum((1, 2, 3)).sqrt()
