@@ -21,6 +21,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from edgeseg import atomic
+from edgeseg.console import progress
 from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.splits import Splits, list_sha256, resolve
@@ -184,7 +185,9 @@ def train(
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
         if start_from is not None and start_from.manifest is not None:
-            settle(net, train_set.some(SETTLE))
+            shown = list(train_set.some(SETTLE))
+            with progress(quiet=quiet) as bar:
+                settle(net, bar.track(shown, description="setting the batch norms"))
         if not follows(devices):
             _write_splits(out, sources)
         recorder = Recorder(out, _identity(recipe, seed, sources, start_from, teacher, seconds), recipe.train.keep)
