@@ -187,7 +187,8 @@ def train(
         if start_from is not None and start_from.manifest is not None:
             shown = list(train_set.some(SETTLE))
             with progress(quiet=quiet) as bar:
-                settle(net, bar.track(shown, description="setting the batch norms"))
+                task = bar.add_task("batch norms", total=len(shown), note="")
+                settle(net, bar.track(shown, task_id=task))
         if not follows(devices):
             _write_splits(out, sources)
         recorder = Recorder(out, _identity(recipe, seed, sources, start_from, teacher, seconds), recipe.train.keep)
