@@ -21,6 +21,7 @@ from edgeseg.data.select import Selection
 from edgeseg.errors import GateError
 from edgeseg.evaluate import evaluate
 from edgeseg.export.check import ENGINES
+from edgeseg.export.parity import runs_here
 from edgeseg.export.wanted import MAX_DICE_DROP
 
 __all__ = ["MAX_DICE_DROP", "Measured", "Outcome", "against", "measure", "median_ms", "search"]
@@ -140,9 +141,12 @@ def search(
         measured = [
             one
             for name, graph in graphs.items()
+            if runs_here(name, "cpu")
             for backend in ENGINES
             for one in against(measure(name, backend, graph, [r.selection for r in reference], manifest), reference)
         ]
+        if not measured:
+            return Outcome(graphs, [], moved)
         worst = max(measured, key=lambda one: one.drop)
         fastest = min(one.latency_ms or 0.0 for one in measured)
         whole_ms = fastest if whole_ms is None else whole_ms

@@ -22,6 +22,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
+from edgeseg.backends import sums_in_32_bits
 from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
@@ -101,8 +102,18 @@ RUNNERS: dict[str, Runner] = {
 }
 
 
+def runs_here(name: str, form: str) -> bool:
+    """Whether this CPU computes a graph as it is meant: full 8-bit weights saturate where VNNI is missing.
+
+    Nothing runs them there (:func:`edgeseg.backends.select_graph` takes the 7-bit form), so no gate can look at them.
+    """
+    return form != "cpu" or "7bit" in name or sums_in_32_bits()
+
+
 def backends(name: str, form: str) -> tuple[str, ...]:
     """Where a graph really runs on this machine; TensorRT forms only through ONNX Runtime."""
+    if not runs_here(name, form):
+        return ()
     if form not in ("float", "cpu"):
         return ("onnxruntime",)
     x86 = os.uname().machine == "x86_64"

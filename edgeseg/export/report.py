@@ -6,7 +6,7 @@ No frame of a data set is in it; pictures come only through :mod:`edgeseg.export
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 
@@ -87,13 +87,18 @@ def _head(manifest: mf.Manifest) -> str:
     )
 
 
+def int8_subject(subjects: Iterable[str]) -> str:
+    """The INT8 graph that a report is about: the 7-bit one where the bundle was made on a CPU without VNNI."""
+    return "int8-cpu" if "int8-cpu" in set(subjects) else "int8-cpu-7bit"
+
+
 def _best(manifest: mf.Manifest, subject: str) -> mf.Evaluation | None:
     rows = [one for one in manifest.evaluations if one.subject == subject and one.backend == "openvino"]
     return rows[0] if rows else None
 
 
 def _tiles(manifest: mf.Manifest) -> str:
-    fp32, int8 = _best(manifest, "float"), _best(manifest, "int8-cpu")
+    fp32, int8 = _best(manifest, "float"), _best(manifest, int8_subject(one.subject for one in manifest.evaluations))
     tiles = []
     if fp32 and fp32.per_image.dice is not None:
         note = f"{fp32.images} {fp32.split} images of {fp32.data}"
@@ -175,8 +180,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _scatter(measured: Sequence[Measured]) -> str:
     """FP32 against INT8, one point an image, as SVG."""
     plots = []
+    subject = int8_subject(one.subject for one in measured)
     for one in measured:
-        if one.subject != "int8-cpu" or one.backend != "openvino" or not one.drops:
+        if one.subject != subject or one.backend != "openvino" or not one.drops:
             continue
         points = []
         for image, drop in zip(one.tally.images, one.drops, strict=True):

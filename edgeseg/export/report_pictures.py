@@ -38,7 +38,8 @@ def write(source: Source, manifest: mf.Manifest, findings: report.Findings, file
 
 def pictures(source: Source, manifest: mf.Manifest, measured: list[Measured]) -> list[tuple[str, str]]:
     """FP32 and INT8 side by side for the images with the lowest INT8 Dice; PNG as data URI."""
-    subject = next((one for one in measured if one.subject == "int8-cpu"), measured[0] if measured else None)
+    name = report.int8_subject(one.subject for one in measured)
+    subject = next((one for one in measured if one.subject == name), measured[0] if measured else None)
     if subject is None:
         return []
     worst = {one.name for one in subject.tally.worst(WORST)}

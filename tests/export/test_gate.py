@@ -52,7 +52,7 @@ def search(small: Any, table: Table, labelled: tuple[Spec, Selection], budget: f
     said: list[str] = []
     reference = gate.measure("float", "onnxruntime", small.graph, [selection], spec)
     outcome = gate.search(
-        lambda layers: {"int8-cpu": forms.emit("int8-cpu", small.graph, table, layers).data},
+        lambda layers: {"int8-cpu-7bit": forms.emit("int8-cpu-7bit", small.graph, table, layers).data},
         reference,
         spec,  # type: ignore[arg-type]
         budget=budget,
