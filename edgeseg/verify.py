@@ -24,7 +24,7 @@ from edgeseg.folder import Folder
 Step = Callable[[str], None]
 
 # Of a graph that no runtime of this machine computes as it is meant.
-NOT_HERE = "not run here: this CPU has no VNNI, so that int8-cpu-7bit serves it"
+NOT_HERE = "not run here: this CPU has no VNNI, and 8-bit weights saturate"
 
 
 @dataclass(frozen=True)

@@ -138,8 +138,7 @@ def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str, batch
         return None
     form = {"fp32": "float", "bf16": "float", "int8": "cpu"}.get(precision)
     found = [one for one in manifest.graphs if one.form == form and one.gate == gate and runs_frames(one, batch)]
-    wanted = f"int8-cpu{'' if sums_in_32_bits() else '-7bit'}"
-    found.sort(key=lambda one: (form == "cpu" and one.name != wanted, one.input[0] != batch))
+    found.sort(key=lambda one: (form == "cpu" and one.name != int8_form(), one.input[0] != batch))
     return found[0] if found else None
 
 
@@ -151,6 +150,11 @@ def runs_frames(graph: mf.Graph, batch: int = 1) -> bool:
 def takes_one(graph: mf.Graph) -> bool:
     """Whether a graph takes exactly one fitted frame: what gates measure; variants answer to it."""
     return graph.resize == "host" and graph.input[0] == 1
+
+
+def int8_form() -> str:
+    """The CPU INT8 graph that this machine computes as it is meant."""
+    return "int8-cpu" if sums_in_32_bits() else "int8-cpu-7bit"
 
 
 def sums_in_32_bits() -> bool:

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from edgeseg import manifest as mf
 from edgeseg.atomic import atomic_write
-from edgeseg.backends import sums_in_32_bits
+from edgeseg.backends import int8_form
 from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.openvino import OpenVinoEngine
 from edgeseg.bundle import Spec
@@ -105,9 +105,8 @@ def rank(
 
     wanted, float_dice = run(graph)
     costs = []
-    form = "int8-cpu" if sums_in_32_bits() else "int8-cpu-7bit"
     for name in names:
-        alone = forms.emit(form, graph, table, [other for other in names if other != name], alone=True)
+        alone = forms.emit(int8_form(), graph, table, [other for other in names if other != name], alone=True)
         got, dice = run(alone.data)
         difference = float(np.abs(got.astype(np.float64) - wanted).mean() / 255)
         costs.append(Cost(name, difference, snr_db(got, wanted), float(np.mean(np.subtract(float_dice, dice)))))

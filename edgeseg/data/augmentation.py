@@ -94,6 +94,13 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
     return Compose(steps)
 
 
+def _with_box(sample: Sample) -> tuple[Plane, Plane, tuple[int, int, int, int]]:
+    """Frame, mask, and left, top, width and height of the target; all 0 where there is none."""
+    frame, mask = np.asarray(sample["frame"], np.float32), np.asarray(sample["mask"], np.float32)
+    left, top, across, down = cv2.boundingRect((mask[0] > 0).astype(np.uint8))
+    return frame, mask, (left, top, across, down)
+
+
 class RandNegative(Randomizable, MapTransform):
     """The largest part beside the target, enlarged to the whole frame: mucosa without anything to find.
 
@@ -108,9 +115,8 @@ class RandNegative(Randomizable, MapTransform):
         out = dict(data)
         if self.R.uniform() >= self.prob:
             return out
-        frame, mask = np.asarray(out["frame"], np.float32), np.asarray(out["mask"], np.float32)
+        frame, mask, (left, top, across, down) = _with_box(out)
         height, width = mask.shape[1:]
-        left, top, across, down = cv2.boundingRect((mask[0] > 0).astype(np.uint8))
         parts = [(0, 0, left, height), (left + across, 0, width, height)]
         parts += [(0, 0, width, top), (0, top + down, width, height)]
         x0, y0, x1, y1 = max(parts, key=lambda part: (part[2] - part[0]) * (part[3] - part[1]))
@@ -139,9 +145,8 @@ class RandNear(Randomizable, MapTransform):
         out = dict(data)
         if self.R.uniform() >= self.prob:
             return out
-        frame, mask = np.asarray(out["frame"], np.float32), np.asarray(out["mask"], np.float32)
+        frame, mask, (left, top, across, down) = _with_box(out)
         height, width = mask.shape[1:]
-        left, top, across, down = cv2.boundingRect((mask[0] > 0).astype(np.uint8))
         if across == 0:
             return out
         factor = np.exp(self.R.uniform() * np.log(NEAREST))

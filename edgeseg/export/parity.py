@@ -22,7 +22,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
-from edgeseg.backends import sums_in_32_bits
+from edgeseg.backends import int8_form
 from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
@@ -107,7 +107,7 @@ def runs_here(name: str, form: str) -> bool:
 
     Nothing runs them there (:func:`edgeseg.backends.select_graph` takes the 7-bit form), so no gate can look at them.
     """
-    return form != "cpu" or "7bit" in name or sums_in_32_bits()
+    return form != "cpu" or "7bit" in name or int8_form() == "int8-cpu"
 
 
 def backends(name: str, form: str) -> tuple[str, ...]:

@@ -159,7 +159,7 @@ def report_on_test(
     step("reporting on the test split")
     reference = gate.measure("float", "openvino", graph, found, run)
     out = list(reference)
-    name = "int8-cpu" if parity.runs_here("int8-cpu", "cpu") else "int8-cpu-7bit"
+    name = backends.int8_form()
     for backend in check.ENGINES if name in made.graphs else ():
         out += gate.against(gate.measure(name, backend, made.graphs[name], found, run), reference)
     return out

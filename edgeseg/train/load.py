@@ -47,10 +47,15 @@ def open_start(name: str) -> Start:
         ModelError: neither, or its files are damaged.
     """
     weights = Path(name) / "weights.safetensors"
+    run = False
     with contextlib.suppress(OSError):  # a name that no file can have
-        if name not in zoo_names() and weights.is_file():
+        run = name not in zoo_names() and weights.is_file()
+    if run:
+        try:
             data = weights.read_bytes()
-            return Start(data, sha256(data))
+        except OSError as error:
+            raise ModelError(f"--from {name}: {weights.name} cannot be read ({error.strerror})") from error
+        return Start(data, sha256(data))
     try:
         source = open_model(name)
     except ModelError as error:

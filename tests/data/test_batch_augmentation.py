@@ -173,7 +173,7 @@ def test_a_large_target_comes_no_nearer_than_it_fits() -> None:
     masks[:] = 0
     masks[0, 2:94, 10:100] = 1
     every = torch.ones(20, dtype=torch.bool)
-    matrix, _ = geometry.nearer(masks[:, None].float().expand(20, -1, -1, -1), every, Draw(torch.device("cpu"), 0))
+    matrix = geometry.nearer(masks[:, None].float().expand(20, -1, -1, -1), every, Draw(torch.device("cpu"), 0))
     assert matrix[:, 0, 0].min() == pytest.approx(0.8 * 92 / 96)
     index = torch.zeros(20, dtype=torch.int64)
     masks[:] = 0  # and nothing to come near to

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgeseg import backends
 from edgeseg.export import parity
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parity, "sums_in_32_bits", lambda: False)
+    monkeypatch.setattr(backends, "sums_in_32_bits", lambda: False)
 
 
 @pytest.mark.usefixtures("without")

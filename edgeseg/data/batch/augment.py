@@ -51,8 +51,7 @@ def augment(
             seen = geometry.inside(matrix, height, width)
             part, emptied = geometry.beside(target, draw.chance(settings.negative, count))
             if settings.near:
-                near, _ = geometry.nearer(target, draw.chance(settings.near, count) & ~emptied, draw)
-                part = part @ near
+                part = part @ geometry.nearer(target, draw.chance(settings.near, count) & ~emptied, draw)
             target = target * ~emptied[:, None, None, None]
             matrix = part @ matrix
         # Where a part reaches the frame's edge, half a pixel beyond it is no black.

@@ -183,8 +183,8 @@ def beside(masks: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
     return chosen(where, matrix), where
 
 
-def nearer(masks: Tensor, where: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Frame pixel → pixel of a part around the target, enlarged to the frame; and for which frames.
+def nearer(masks: Tensor, where: Tensor, draw: Draw) -> Tensor:
+    """Frame pixel → pixel of a part around the target, enlarged to the frame.
 
     As :class:`edgeseg.data.augmentation.RandNear`.
 
@@ -206,5 +206,4 @@ def nearer(masks: Tensor, where: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         at = (low + high) / 2 + part * (draw.uniform(-0.25, 0.25, count) - 0.5)
         corner.append(torch.minimum(at.clamp(min=0), length - part) + 0.5 / factor - 0.5)
     matrix = shift(*corner) @ scale(1 / factor, 1 / factor)
-    where = where & (right > 0)
-    return chosen(where, matrix), where
+    return chosen(where & (right > 0), matrix)
