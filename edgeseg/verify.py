@@ -195,7 +195,7 @@ def accuracy(
     reference: list[gate.Measured] = []
     entries = [one for one in out.manifest.graphs if one.form in ("float", "cpu") and backends.takes_one(one)]
     for entry in sorted(entries, key=lambda one: one.form != "float"):
-        for backend in check.ENGINES if parity.runs_here(entry.name, entry.form) else ():
+        for backend in check.ENGINES if backends.runs_here(entry.name, entry.form) else ():
             step(f"{entry.name} on {backend}")
             try:
                 found = gate.measure(entry.name, backend, graphs[entry.name], selections, out.manifest)

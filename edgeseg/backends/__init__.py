@@ -128,6 +128,11 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
         graph = _graph(source.manifest, backend, precision, "pending", batch)
         if graph is not None:
             return graph, precision, "asked for, though its gate is pending"
+    if any(one.precision == precision and not runs_here(one.name, one.form) for one in source.manifest.graphs):
+        raise ModelError(
+            f"{source.path}: this CPU has no VNNI, and the 8-bit weights of its {precision} graph would overflow; "
+            "take --precision fp32, or export it again for x86 (int8-cpu-7bit)"
+        )
     has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
     raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
 
@@ -137,7 +142,11 @@ def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str, batch
     if precision == "bf16" and backend != "openvino":
         return None
     form = {"fp32": "float", "bf16": "float", "int8": "cpu"}.get(precision)
-    found = [one for one in manifest.graphs if one.form == form and one.gate == gate and runs_frames(one, batch)]
+    found = [
+        one
+        for one in manifest.graphs
+        if one.form == form and one.gate == gate and runs_frames(one, batch) and runs_here(one.name, one.form)
+    ]
     found.sort(key=lambda one: (form == "cpu" and one.name != int8_form(), one.input[0] != batch))
     return found[0] if found else None
 
@@ -155,6 +164,14 @@ def takes_one(graph: mf.Graph) -> bool:
 def int8_form() -> str:
     """The CPU INT8 graph that this machine computes as it is meant."""
     return "int8-cpu" if sums_in_32_bits() else "int8-cpu-7bit"
+
+
+def runs_here(name: str, form: str) -> bool:
+    """Whether this CPU computes a graph as it is meant: full 8-bit weights saturate where VNNI is missing.
+
+    Nothing runs them there, and no gate can look at them.
+    """
+    return form != "cpu" or "7bit" in name or sums_in_32_bits()
 
 
 def sums_in_32_bits() -> bool:

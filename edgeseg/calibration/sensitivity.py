@@ -121,7 +121,7 @@ def _cache_file(graph: bytes, table: Table, pairs: Sequence[Pair]) -> Path:
     import openvino
 
     frames = "".join(mf.sha256(one.image.read_bytes()) + mf.sha256(one.mask.read_bytes()) for one in pairs)
-    parts = [mf.sha256(graph), mf.sha256(tables.dump(table)), frames, openvino.__version__]
+    parts = [mf.sha256(graph), mf.sha256(tables.dump(table)), int8_form(), frames, openvino.__version__]
     return cache_home() / "sensitivity" / f"{mf.sha256(' '.join(parts).encode())}.json"
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeseg import manifest as mf
 from edgeseg import metrics
+from edgeseg.backends import runs_here
 from edgeseg.backends.base import Engine, EngineOptions
 from edgeseg.bundle import Spec
 from edgeseg.calibration.sensitivity import Cost
@@ -21,7 +22,6 @@ from edgeseg.data.select import Selection
 from edgeseg.errors import GateError
 from edgeseg.evaluate import evaluate
 from edgeseg.export.check import ENGINES
-from edgeseg.export.parity import runs_here
 from edgeseg.export.wanted import MAX_DICE_DROP
 
 __all__ = ["MAX_DICE_DROP", "Measured", "Outcome", "against", "measure", "median_ms", "search"]

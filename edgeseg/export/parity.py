@@ -22,7 +22,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
-from edgeseg.backends import int8_form
+from edgeseg.backends import runs_here
 from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.backends.openvino import OpenVinoEngine
@@ -100,14 +100,6 @@ RUNNERS: dict[str, Runner] = {
     "openvino": on_openvino,
     "openvino without VNNI": on_openvino_avx2,
 }
-
-
-def runs_here(name: str, form: str) -> bool:
-    """Whether this CPU computes a graph as it is meant: full 8-bit weights saturate where VNNI is missing.
-
-    Nothing runs them there (:func:`edgeseg.backends.select_graph` takes the 7-bit form), so no gate can look at them.
-    """
-    return form != "cpu" or "7bit" in name or int8_form() == "int8-cpu"
 
 
 def backends(name: str, form: str) -> tuple[str, ...]:

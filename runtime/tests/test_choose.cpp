@@ -70,8 +70,18 @@ TEST(seven_bits_without_vnni_whatever_the_order) {
     std::swap(turned.graphs[1], turned.graphs[2]);
     EXPECT_EQ(choose(turned, {}, old).name, "int8-cpu-7bit");
     EXPECT_EQ(choose(turned, {}, cpu()).name, "int8-cpu");
-    turned.graphs.erase(turned.graphs.begin() + 1);  // no 7-bit graph: the plain one, better than none
-    EXPECT_EQ(choose(turned, {}, old).name, "int8-cpu");
+}
+
+TEST(full_range_weights_never_run_without_vnni) {
+    Machine old = cpu();
+    old.vnni = false;
+    Manifest arm = manifest();
+    arm.graphs.erase(arm.graphs.begin() + 2);
+    EXPECT_EQ(choose(arm, {}, cpu()).name, "int8-cpu");
+    EXPECT_EQ(choose(arm, {}, old).name, "float");
+    EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(arm, wish(EDGESEG_OPENVINO, EDGESEG_INT8), old));
+    arm.graphs[1].gate = Gate::pending;
+    EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(arm, wish(EDGESEG_OPENVINO, EDGESEG_INT8, true), old));
 }
 
 TEST(variants_for_batches_stand_back) {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import edgeseg
 from edgeseg import backends
 from edgeseg.export import parity
 
@@ -49,3 +50,21 @@ def test_a_bundle_is_made_and_verified_there(
     assert rows == []
     said = [one["detail"] for one in json.loads(checked.out)["checks"] if one["subject"] == "int8-cpu"]
     assert any("not run here: this CPU has no VNNI" in one for one in said)
+
+
+@pytest.mark.usefixtures("without")
+def test_full_range_weights_never_run_there(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]
+) -> None:
+    """A bundle made for Arm has no graph of 7 bits: its float graph runs instead, and says so."""
+    bundle = tmp_path / "arm.edgeseg"
+    words = ["export", tiny_run, "--int8", "--target", "arm-cpu", "--data", tiny_data, "--out", bundle]
+    done = edgeseg_cli(*words)
+    assert done.code == 0, done.err
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert {one["name"] for one in manifest["graphs"]} == {"float", "int8-cpu"}
+    with edgeseg.open(bundle).load() as model:
+        assert model.engine.engine == "float"
+    asked = edgeseg_cli("bench", bundle, "--precision", "int8")
+    assert asked.code == 3
+    assert "no VNNI" in asked.err
