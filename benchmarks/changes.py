@@ -1,8 +1,9 @@
 """Polyp models on changed validation frames: other light, colour, focus and file format, polyps nearer.
 
-    python -m benchmarks.changes MODEL [MODEL ...] --data cvc_clinicdb --data kvasir_seg [--json PATH|-]
+    python -m benchmarks.changes MODEL [MODEL ...] --data cvc_clinicdb --data kvasir_seg [--threshold T] [--json PATH|-]
 
-Mean Dice of the frames of every --data's validation split, each model in FP32 at its own threshold and least area. The
+Mean Dice of the frames of every --data's validation split, each model in FP32 at its own threshold and least area; with
+--threshold (0 to 1, may be given several times) also at those, out of the same pass. The
 truth is zoomed with the frame and otherwise left alone. Frames of a hospital without training frames would say more;
 these stand in when a model is chosen, so that no test frame chooses it.
 """
@@ -22,6 +23,7 @@ from edgeseg.bundle import open_model
 from edgeseg.data.dataset import read_pair
 from edgeseg.data.select import select
 from edgeseg.evaluate import positive
+from edgeseg.postprocess import threshold_level
 from edgeseg.predictor import open_predictor
 from edgeseg.provenance import provenance
 
@@ -66,23 +68,27 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def measure(model: str, data: list[Path]) -> tuple[dict[str, float], dict[str, object]]:
-    """Mean Dice by change, and where it comes from."""
+def measure(model: str, data: list[Path], others: list[float]) -> dict[str, tuple[dict[str, float], dict[str, object]]]:
+    """By the model's name, and for each other threshold by both: mean Dice by change, and where it comes from."""
     source = open_model(model)
     spec = source.spec
     pairs = [pair for one in select(data, "val", "val", source.manifest) for pair in one.pairs]
-    thresholds = [one.threshold or 128 for one in spec.classes[1:]]
-    out = {}
+    points = {model: [one.threshold or 128 for one in spec.classes[1:]]}
+    points |= {f"{model} at {other:g}": [threshold_level(other)] * len(spec.classes[1:]) for other in others}
+    out: dict[str, dict[str, float]] = {name: {} for name in points}
     with open_predictor(source, "auto", "fp32") as predictor:
         for name, change in CHANGES.items():
-            dice = []
+            dice: dict[str, list[float]] = {point: [] for point in points}
             for pair in pairs:
                 frame, truth = change(*read_pair(pair))
                 probability = probability_of(frame, predictor.predict, spec, tile=False)
-                mask = positive(probability, thresholds, spec.output.min_area)
-                dice.append(metrics.count(mask, truth > 0).figures()["dice"] or 0.0)
-            out[name] = float(np.mean(dice))
-    return out, provenance(source.manifest) | {"thresholds": thresholds, "images": len(pairs)}
+                for point, thresholds in points.items():
+                    mask = positive(probability, thresholds, spec.output.min_area)
+                    dice[point].append(metrics.count(mask, truth > 0).figures()["dice"] or 0.0)
+            for point, values in dice.items():
+                out[point][name] = float(np.mean(values))
+    said = provenance(source.manifest) | {"images": len(pairs)}
+    return {point: (figures, said | {"thresholds": points[point]}) for point, figures in out.items()}
 
 
 def main() -> None:
@@ -96,9 +102,12 @@ def main() -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--json", dest="json_to")
+    parser.add_argument("--threshold", type=float, action="append", default=[])
     words = parser.parse_args()
-    found = {model: measure(model, words.data) for model in words.models}
-    table = Table("change", *words.models, title="mean Dice, validation frames", title_justify="left")
+    found = {}
+    for model in words.models:
+        found |= measure(model, words.data, words.threshold)
+    table = Table("change", *found, title="mean Dice, validation frames", title_justify="left")
     for name in CHANGES:
         table.add_row(name, *(f"{figures[name]:.4f}" for figures, _ in found.values()))
     means = [np.mean([value for name, value in figures.items() if name != "as it is"]) for figures, _ in found.values()]
