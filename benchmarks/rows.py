@@ -142,9 +142,13 @@ def main() -> None:
     failed = []
     with ThreadPoolExecutor(words.jobs) as pool, progress() as bar:
         task = bar.add_task("rows", total=len(words.names), note="")
-        for one in as_completed([pool.submit(run, known[name], words) for name in words.names]):
-            failed += [one.result()] if one.result() else []
-            bar.advance(task)
+        try:
+            for one in as_completed([pool.submit(run, known[name], words) for name in words.names]):
+                failed += [one.result()] if one.result() else []
+                bar.advance(task)
+        except KeyboardInterrupt:  # the trainings have it too; none is begun after it
+            pool.shutdown(cancel_futures=True)
+            raise SystemExit(130) from None
     if failed:
         raise SystemExit("\n".join(failed))
 
