@@ -104,6 +104,8 @@ def main() -> None:
     parser.add_argument("--json", dest="json_to")
     parser.add_argument("--threshold", type=float, action="append", default=[])
     words = parser.parse_args()
+    if not all(0 <= one <= 1 for one in words.threshold):
+        parser.error("--threshold is 0 to 1")
     found = {}
     for model in words.models:
         found |= measure(model, words.data, words.threshold)

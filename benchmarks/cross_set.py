@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeseg import metrics
 from edgeseg.atomic import atomic_write
+from edgeseg.backends import int8_form
 from edgeseg.bundle import open_bundle, require_manifest
 from edgeseg.calibration import frames as calibration_frames
 from edgeseg.calibration import run as calibration
@@ -46,9 +47,9 @@ def main() -> None:
     lines = head(manifest.name, entry.sha256, selections, reference, words)
     print("\n".join(lines), flush=True)
     for label, table in variants(graph, manifest, words):
-        data = forms.emit("int8-cpu", graph, table).data
+        data = forms.emit(int8_form(), graph, table).data
         row = [label]
-        for one in gate.against(gate.measure("int8-cpu", "openvino", data, selections, manifest), reference):
+        for one in gate.against(gate.measure(int8_form(), "openvino", data, selections, manifest), reference):
             low, high = metrics.bootstrap_ci95(one.drops)
             row.append(f"{-100 * one.drop:+.2f} ({-100 * high:+.2f} … {-100 * low:+.2f})")
         lines.append("| " + " | ".join(row) + " |")

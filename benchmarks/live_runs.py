@@ -21,6 +21,7 @@ import av
 import lab
 import numpy as np
 
+from edgeseg.backends import int8_form
 from edgeseg.bundle import open_model
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.stream.live.pipeline import LiveRun, Policy
@@ -287,7 +288,7 @@ def batch(options: argparse.Namespace) -> Figures:
 
     source = open_model(options.model)
     assert source.manifest is not None  # noqa: S101 - a bundle has one
-    graph = next(one for one in source.manifest.graphs if one.name == "int8-cpu")
+    graph = next(one for one in source.manifest.graphs if one.name == int8_form())
     core, model = ov.Core(), None
     rng = np.random.default_rng(0)
     out: Figures = {}

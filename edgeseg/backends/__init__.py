@@ -42,6 +42,8 @@ def _onnxruntime() -> Backend:
 # TensorRT runs engines, see engines.py.
 BACKENDS: dict[str, Callable[[], Backend]] = {"openvino": _openvino, "onnxruntime": _onnxruntime}
 
+NO_VNNI = "its INT8 graph does not run on this CPU, which has no VNNI: products of full 8-bit weights overflow there"
+
 
 def choose(
     source: Source,
@@ -116,23 +118,24 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
     if source.manifest is None:
         if precision not in ("auto", "fp32", "bf16"):
             raise ModelError(f"{source.path}: a bare graph runs as it is; leave --precision {precision} out")
-        return None, "fp32" if precision == "auto" else precision, "the bare graph as it is"
+        said = "the bare graph as it is"
+        if source.graph and b"DequantizeLinear" in source.graph and not runs_here(source.path.stem, "cpu"):
+            said += "; this CPU has no VNNI, and products of full 8-bit weights overflow in it"
+        return None, "fp32" if precision == "auto" else precision, said
     wanted = ["int8", "fp32"] if precision == "auto" else [precision]
     for gate in ("passed", "parity"):
         for one in wanted:
             graph = _graph(source.manifest, backend, one, gate, batch)
             if graph is not None:
                 order = "first of int8, fp32" if precision == "auto" else "asked for"
-                return graph, one, f"{order} with gate {gate}"
+                overflows = one == "fp32" and precision == "auto" and _overflows(source.manifest, batch)
+                return graph, one, f"{order} with gate {gate}" + (f"; {NO_VNNI}" if overflows else "")
     if asked and precision != "auto":
         graph = _graph(source.manifest, backend, precision, "pending", batch)
         if graph is not None:
             return graph, precision, "asked for, though its gate is pending"
-    if any(one.precision == precision and not runs_here(one.name, one.form) for one in source.manifest.graphs):
-        raise ModelError(
-            f"{source.path}: this CPU has no VNNI, and the 8-bit weights of its {precision} graph would overflow; "
-            "take --precision fp32, or export it again for x86 (int8-cpu-7bit)"
-        )
+    if precision == "int8" and _overflows(source.manifest, batch):
+        raise ModelError(f"{source.path}: {NO_VNNI}; take --precision fp32, or export it again for x86 (int8-cpu-7bit)")
     has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
     raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
 
@@ -149,6 +152,12 @@ def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str, batch
     ]
     found.sort(key=lambda one: (form == "cpu" and one.name != int8_form(), one.input[0] != batch))
     return found[0] if found else None
+
+
+def _overflows(manifest: mf.Manifest, batch: int) -> bool:
+    """Whether there are INT8 graphs for CPUs, and this one computes none of them."""
+    int8 = [one for one in manifest.graphs if one.form == "cpu" and runs_frames(one, batch)]
+    return bool(int8) and not any(runs_here(one.name, one.form) for one in int8)
 
 
 def runs_frames(graph: mf.Graph, batch: int = 1) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from benchmarks.rows import rows
+from benchmarks.rows import Trainings, rows
 from edgeseg.nets import build, check_size
 from edgeseg.train import recipe as recipes
 
@@ -33,18 +34,43 @@ def test_a_row_is_its_base_with_another_network(tmp_path: Path, name: str) -> No
     check_size(net, name, ours.input.height, ours.input.width)
 
 
-def test_a_row_is_trained_measured_and_printed(tiny_data: Path, tmp_path: Path) -> None:
-    call = [sys.executable, "-m", "benchmarks.rows", "npnet-se", "--data", str(tiny_data), "--out", str(tmp_path)]
-    call += ["--epochs", "1", "--seed", "3"]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + (tmp_path / "npnet-se-cvc-paper-seed3.log").read_text()
-    (result,) = (tmp_path / "results").iterdir()
+def ran(*words: object) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-m", "benchmarks.rows", *map(str, words)]
+    return subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_row_is_trained_measured_and_kept(tiny_data: Path, tmp_path: Path) -> None:
+    words = ["npnet-se", "--data", tiny_data, "--out", tmp_path, "--epochs", 1, "--seed", 3]
+    done = ran(*words)
+    result = tmp_path / "results" / f"npnet-se-cvc-paper-seed3-1-epochs.{tiny_data.name}-test.json"
+    assert (done.returncode, done.stdout) == (0, f"{result}\n"), done.stderr
     said = json.loads(result.read_text())
     assert said["provenance"]["recipe"] == "npnet-se-cvc-paper"
     assert (said["provenance"]["seed"], said["provenance"]["epochs"]) == (3, 1)
     written = result.stat().st_mtime_ns
-    assert subprocess.run(call, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    assert ran(*words).stdout == f"{result} is there\n"
     assert result.stat().st_mtime_ns == written
+
+
+def test_by_the_clock_what_was_cut_off_begins_anew(tiny_data: Path, tmp_path: Path) -> None:
+    run = tmp_path / "npnet-none-cvc-paper-0.001-hours"
+    run.mkdir()
+    (run / "last.ckpt").write_bytes(b"cut off")
+    done = ran("npnet-none", "--data", tiny_data, "--out", tmp_path, "--time", 0.001)
+    assert done.returncode == 0, done.stderr
+    assert (run / "manifest.json").is_file()
+    assert done.stdout.strip().endswith(f"npnet-none-cvc-paper-0.001-hours.{tiny_data.name}-test.json")
+
+
+def test_stopped(tmp_path: Path) -> None:
+    """Nothing is begun after a stop."""
+    words = argparse.Namespace(out=tmp_path, data=tmp_path, seed=0, epochs=None, time=None)
+    trainings = Trainings(words, "x")
+    trainings.stop()
+    assert trainings.run(rows()["npnet-se"]) == (
+        False, f"npnet-se-cvc-paper: edgeseg train did not end well, see {tmp_path / 'npnet-se-cvc-paper'}.log"
+    )  # fmt: skip
+    assert not (tmp_path / "npnet-se-cvc-paper.log").exists()
 
 
 @pytest.mark.parametrize(
@@ -53,11 +79,13 @@ def test_a_row_is_trained_measured_and_printed(tiny_data: Path, tmp_path: Path) 
         (["vgg"], "no row vgg; there are npnet, "),
         (["unet", "enet-drive", "--data", ".", "--out", "x"], "rows of one data set at a time"),
         (["unet"], "give --data and --out"),
+        (["unet", "--data", ".", "--out", "x", "--time", "1", "--epochs", "2"], "give --time or --epochs"),
+        (["unet", "--data", ".", "--out", "x", "--jobs", "0"], "--jobs is at least 1"),
+        (["unet", "--data", "/nonexistent", "--out", "x"], "/nonexistent"),
     ],
 )
 def test_wrong_words(words: list[str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.rows", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = ran(*words)
     assert done.returncode
     assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -11,6 +11,7 @@ import pytest
 
 import edgeseg
 from edgeseg import backends
+from edgeseg.bundle import open_model
 from edgeseg.export import parity
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ def test_full_range_weights_never_run_there(
     assert {one["name"] for one in manifest["graphs"]} == {"float", "int8-cpu"}
     with edgeseg.open(bundle).load() as model:
         assert model.engine.engine == "float"
+        assert "has no VNNI" in model.engine.reason
+    for name, overflows in (("int8-cpu", True), ("float", False)):
+        engine, info = backends.choose(open_model(str(bundle / "graphs" / f"{name}.onnx")), "onnxruntime")
+        engine.close()
+        assert ("has no VNNI" in info.reason) == overflows
     asked = edgeseg_cli("bench", bundle, "--precision", "int8")
     assert asked.code == 3
     assert "no VNNI" in asked.err
