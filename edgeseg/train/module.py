@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import BinaryJaccardIndex
 
@@ -35,6 +35,15 @@ class Segmenter(lightning.LightningModule):
         self.val_iou = BinaryJaccardIndex()
         # Pixels of the validation frames by level of probability, target and other: their AUC.
         self.val_levels: list[NDArray[np.int64]] = []
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode; batch norms that the recipe freezes stay as in use."""
+        super().train(mode)
+        if self.settings.freeze_norms:
+            for module in self.net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         frames, truth = batch

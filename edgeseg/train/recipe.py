@@ -102,7 +102,8 @@ class Optimise(Part):
     ``distil``: share of the ``--teacher`` run's probability in the loss, ``hint``: weight of its features' error, see
     :mod:`edgeseg.train.teacher`; a single class only. ``centre``: after training the
     mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
-    published weights, where the network has some (``effunet``).
+    published weights, where the network has some (``effunet``). ``freeze_norms``: batch norms keep the mean and deviation
+    that they begin with, and normalise by them in training too: it then trains the very function that runs later.
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -126,6 +127,7 @@ class Optimise(Part):
     hint: Share = 0.0
     centre: bool = False
     pretrained: bool = False
+    freeze_norms: bool = False
 
     @property
     def taught(self) -> bool:

@@ -148,6 +148,10 @@ def train(
         raise UsageError(
             f"recipe {recipe.name} learns from no teacher; leave --teacher out, or set distil or hint in it"
         )
+    if recipe.train.freeze_norms and start_from is None:
+        raise UsageError(
+            f"recipe {recipe.name} keeps the batch norms it begins with (freeze_norms); begin --from a model"
+        )
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if recipe.train.centre:
