@@ -36,7 +36,7 @@ class Segmenter(lightning.LightningModule):
         # Pixels of the validation frames by level of probability, target and other: their AUC.
         self.val_levels: list[NDArray[np.int64]] = []
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch has it so
         """Training mode; batch norms that the recipe freezes stay as in use."""
         super().train(mode)
         if self.settings.freeze_norms:

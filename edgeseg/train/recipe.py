@@ -102,8 +102,8 @@ class Optimise(Part):
     ``distil``: share of the ``--teacher`` run's probability in the loss, ``hint``: weight of its features' error, see
     :mod:`edgeseg.train.teacher`; a single class only. ``centre``: after training the
     mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
-    published weights, where the network has some (``effunet``). ``freeze_norms``: batch norms keep the mean and deviation
-    that they begin with, and normalise by them in training too: it then trains the very function that runs later.
+    published weights, where the network has some (``effunet``). ``freeze_norms``: batch norms keep the mean and
+    deviation that they begin with, and normalise by them in training too: it then trains the very function that runs.
     """
 
     epochs: Annotated[int, Field(ge=1)]

@@ -149,9 +149,7 @@ def train(
             f"recipe {recipe.name} learns from no teacher; leave --teacher out, or set distil or hint in it"
         )
     if recipe.train.freeze_norms and start_from is None:
-        raise UsageError(
-            f"recipe {recipe.name} keeps the batch norms it begins with (freeze_norms); begin --from a model"
-        )
+        raise UsageError(f"recipe {recipe.name} keeps a model's batch norms (freeze_norms); say which with --from")
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if recipe.train.centre:
@@ -261,6 +259,7 @@ def _fit(
     settings = recipe.train
     steps = settings.epochs * max(1, len(train_set) // settings.batch)
     module = Segmenter(net, settings, steps, lessons)
+    module.train()  # Lightning leaves modes as they are, and this one freezes what the recipe says
     callbacks: list[Callback] = [recorder]
     if settings.ema:
         # Told its device: it is asked before the network is moved there, and would average in main memory.

@@ -23,6 +23,7 @@ import torch
 from edgeseg.bundle import open_model
 from edgeseg.data.splits import list_sha256
 from edgeseg.manifest import sha256
+from edgeseg.train import recipe as recipes
 
 Cli = Callable[..., object]
 QUICK = ["npnet-phantom", "--imgsz", "64x96", "--quiet"]
@@ -266,6 +267,20 @@ def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli
     (broken / "weights.safetensors").write_bytes(b"not safetensors")
     words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", broken, "--out", tmp_path / "next"]
     assert "is no safetensors file" in edgeseg_cli(*words).sentence(3)
+
+
+def test_frozen_norms(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """Mean and deviation stay what they were, also through validation; all else is trained."""
+    shipped = (recipes.FOLDER / "npnet-phantom.toml").read_text()
+    file = tmp_path / "frozen.toml"
+    file.write_text(shipped.replace("[train]\n", "[train]\nfreeze_norms = true\n"))
+    words = ["train", file, *QUICK[1:], "--data", tiny_data, "--epochs", 2, "--out", tmp_path / "out"]
+    assert "keeps a model's batch norms (freeze_norms); say which with --from" in edgeseg_cli(*words).sentence(2)
+    assert edgeseg_cli(*words, "--from", tiny_run).code == 0
+    before, after = weights(tiny_run), weights(tmp_path / "out")
+    for name, value in before.items():
+        still = name.endswith(("running_mean", "running_var", "num_batches_tracked", "mean", "std"))
+        assert np.array_equal(value, after[name]) == still, name
 
 
 def test_from_a_run_that_saw_what_is_held_out(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
