@@ -104,6 +104,7 @@ class Optimise(Part):
     mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
     published weights, where the network has some (``effunet``). ``freeze_norms``: batch norms keep the mean and
     deviation that they begin with, and normalise by them in training too: it then trains the very function that runs.
+    ``stay``: share of the weights it began with in those it ends with (Wortsman et al., arXiv 2109.01903, their 1 - α).
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -128,6 +129,7 @@ class Optimise(Part):
     centre: bool = False
     pretrained: bool = False
     freeze_norms: bool = False
+    stay: Fraction = 0.0
 
     @property
     def taught(self) -> bool:
@@ -187,6 +189,8 @@ class Recipe(Part):
                 raise ValueError(f"{name} needs whole frames; take patch or {name} out")
         if self.train.taught and len(self.classes) > 2:
             raise ValueError("distil and hint need a single class beside the background")
+        if self.train.stay and not self.train.freeze_norms:
+            raise ValueError("stay needs freeze_norms: weights of unlike batch norms have no mean")
         return self
 
 

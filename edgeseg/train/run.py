@@ -17,6 +17,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -193,6 +194,7 @@ def train(
                 settle(net, bar.track(shown, task_id=task))
         if not follows(devices):
             _write_splits(out, sources)
+        begun = {name: value.clone() for name, value in net.state_dict().items()}
         recorder = Recorder(out, _identity(recipe, seed, sources, start_from, teacher, seconds), recipe.train.keep)
         _fit(
             recipe,
@@ -209,7 +211,7 @@ def train(
         )
         if follows(devices):
             return out
-        net.load_state_dict(recorder.weights)
+        net.load_state_dict(_stayed(begun, recorder.weights, recipe.train.stay))
         net.to(best_device())
         if recipe.train.centre:
             centre(net, val_set)
@@ -234,6 +236,17 @@ def _folder(out: Path) -> Iterator[None]:
     with atomic.writer_lock(out):
         atomic.sweep(out)
         yield
+
+
+def _stayed(begun: dict[str, Tensor], ended: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights between those that a training began with and ended with; ``share`` is of the former.
+
+    What the start knew of frames unlike the training's, and what is new, are each mostly kept half way.
+    """
+    return {
+        name: value.lerp(begun[name].to(value), share) if share and value.is_floating_point() else value
+        for name, value in ended.items()
+    }
 
 
 def _pretrain(net: FrameNet, name: str) -> None:

@@ -281,6 +281,12 @@ def test_frozen_norms(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_c
     for name, value in before.items():
         still = name.endswith(("running_mean", "running_var", "num_batches_tracked", "mean", "std"))
         assert np.array_equal(value, after[name]) == still, name
+    file.write_text(file.read_text().replace("freeze_norms = true\n", "freeze_norms = true\nstay = 0.75\n"))
+    assert edgeseg_cli(*words[:-1], tmp_path / "stayed", "--from", tiny_run).code == 0
+    for name, value in weights(tmp_path / "stayed").items():
+        assert np.allclose(value, 0.75 * before[name] + 0.25 * after[name], atol=1e-6), name
+    file.write_text(file.read_text().replace("freeze_norms = true\n", ""))
+    assert "stay needs freeze_norms" in edgeseg_cli(*words[:-1], tmp_path / "not", "--from", tiny_run).sentence(3)
 
 
 def test_from_a_run_that_saw_what_is_held_out(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
