@@ -1,7 +1,5 @@
 #include "cpu.hpp"
 
-#include <cstdlib>
-
 #include "kernels.hpp"
 
 #if defined(__x86_64__)
@@ -23,8 +21,7 @@ bool has_vnni() noexcept {
     // AVX-VNNI (leaf 7, subleaf 1, EAX bit 4) is not known to older compilers' __builtin_cpu_supports.
     unsigned a = 0, b = 0, c = 0, d = 0;
     const bool avx_vnni = __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1U) != 0 && has_avx2();
-    // oneDNN is told by this variable to do without; as edgeseg/backends has it.
-    return std::getenv("ONEDNN_MAX_CPU_ISA") == nullptr && (avx_vnni || __builtin_cpu_supports("avx512vnni") != 0);
+    return avx_vnni || __builtin_cpu_supports("avx512vnni") != 0;
 #else
     return true;
 #endif
