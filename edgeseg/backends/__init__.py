@@ -120,7 +120,7 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
             raise ModelError(f"{source.path}: a bare graph runs as it is; leave --precision {precision} out")
         said = "the bare graph as it is"
         if source.graph and b"DequantizeLinear" in source.graph and not runs_here(source.path.stem, "cpu"):
-            said += "; this CPU has no VNNI, and products of full 8-bit weights overflow in it"
+            said += "; this CPU has no VNNI, and products of full 8-bit weights can overflow in it"
         return None, "fp32" if precision == "auto" else precision, said
     wanted = ["int8", "fp32"] if precision == "auto" else [precision]
     for gate in ("passed", "parity"):

@@ -241,7 +241,7 @@ def _folder(out: Path) -> Iterator[None]:
 def _stayed(begun: dict[str, Tensor], ended: dict[str, Tensor], share: float) -> dict[str, Tensor]:
     """Weights between those that a training began with and ended with; ``share`` is of the former.
 
-    What the start knew of frames unlike the training's, and what is new, are each mostly kept half way.
+    Further training forgets some of what the start knew of frames unlike its own; between the two is much of both.
     """
     return {
         name: value.lerp(begun[name].to(value), share) if share and value.is_floating_point() else value
