@@ -27,6 +27,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from edgeseg.atomic import atomic_write
 from edgeseg.data.layouts import open_dataset
 from edgeseg.errors import EdgesegError
@@ -54,7 +56,8 @@ class Row:
     def text(self) -> str:
         """The recipe's file."""
         given, _ = recipes.load(self.base)
-        net = build(self.network, options=self.options)
+        with torch.device("meta"):
+            net = build(self.network, options=self.options)
         step = int(getattr(net, "stride", 1))
         height, width = (-(-side // step) * step for side in (given.input.height, given.input.width))
         options = ", ".join(f'{key} = "{value}"' for key, value in self.options.items())

@@ -23,9 +23,6 @@ from edgeseg.folder import Folder
 
 Step = Callable[[str], None]
 
-# Of a graph that no runtime of this machine computes as it is meant.
-NOT_HERE = "not run here: this CPU has no VNNI, and 8-bit weights saturate"
-
 
 @dataclass(frozen=True)
 class Check:
@@ -185,7 +182,7 @@ def same_meaning(entry: mf.Graph, graph: bytes, frames: Sequence[check.Image]) -
     except (GateError, BackendError) as error:
         return Check("parity", entry.name, passed=False, detail=str(error))
     detail = ", ".join(f"{one.backend} {one.snr_db:.0f} dB" for one in found)
-    return Check("parity", entry.name, passed=True, detail=detail or NOT_HERE)
+    return Check("parity", entry.name, passed=True, detail=detail or f"not run here: {backends.NO_VNNI}")
 
 
 def accuracy(

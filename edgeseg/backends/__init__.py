@@ -42,7 +42,7 @@ def _onnxruntime() -> Backend:
 # TensorRT runs engines, see engines.py.
 BACKENDS: dict[str, Callable[[], Backend]] = {"openvino": _openvino, "onnxruntime": _onnxruntime}
 
-NO_VNNI = "its INT8 graph does not run on this CPU, which has no VNNI: products of full 8-bit weights overflow there"
+NO_VNNI = "this CPU has no VNNI, and products of full 8-bit weights overflow in it"
 
 
 def choose(
@@ -120,7 +120,7 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
             raise ModelError(f"{source.path}: a bare graph runs as it is; leave --precision {precision} out")
         said = "the bare graph as it is"
         if source.graph and b"DequantizeLinear" in source.graph and not runs_here(source.path.stem, "cpu"):
-            said += "; this CPU has no VNNI, and products of full 8-bit weights can overflow in it"
+            said += f"; {NO_VNNI}"
         return None, "fp32" if precision == "auto" else precision, said
     wanted = ["int8", "fp32"] if precision == "auto" else [precision]
     for gate in ("passed", "parity"):
@@ -129,13 +129,15 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
             if graph is not None:
                 order = "first of int8, fp32" if precision == "auto" else "asked for"
                 overflows = one == "fp32" and precision == "auto" and _overflows(source.manifest, batch)
-                return graph, one, f"{order} with gate {gate}" + (f"; {NO_VNNI}" if overflows else "")
+                return graph, one, f"{order} with gate {gate}" + (f"; INT8 passed over: {NO_VNNI}" if overflows else "")
     if asked and precision != "auto":
         graph = _graph(source.manifest, backend, precision, "pending", batch)
         if graph is not None:
             return graph, precision, "asked for, though its gate is pending"
     if precision == "int8" and _overflows(source.manifest, batch):
-        raise ModelError(f"{source.path}: {NO_VNNI}; take --precision fp32, or export it again for x86 (int8-cpu-7bit)")
+        raise ModelError(
+            f"{source.path}: INT8 does not run here: {NO_VNNI}; take fp32, or export again for x86 (int8-cpu-7bit)"
+        )
     has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
     raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
 
@@ -178,7 +180,7 @@ def int8_form() -> str:
 def runs_here(name: str, form: str) -> bool:
     """Whether this CPU computes a graph as it is meant: full 8-bit weights saturate where VNNI is missing.
 
-    Nothing runs them there, and no gate can look at them.
+    Of a bundle nothing runs them there, and no gate can look at them; a bare graph runs as it is.
     """
     return form != "cpu" or "7bit" in name or sums_in_32_bits()
 

@@ -194,7 +194,7 @@ def train(
                 settle(net, bar.track(shown, task_id=task))
         if not follows(devices):
             _write_splits(out, sources)
-        begun = {name: value.clone() for name, value in net.state_dict().items()}
+        begun = {name: value.clone() for name, value in net.state_dict().items()} if recipe.train.stay else {}
         recorder = Recorder(out, _identity(recipe, seed, sources, start_from, teacher, seconds), recipe.train.keep)
         _fit(
             recipe,
@@ -211,7 +211,9 @@ def train(
         )
         if follows(devices):
             return out
-        net.load_state_dict(_stayed(begun, recorder.weights, recipe.train.stay))
+        net.load_state_dict(recorder.weights)
+        if begun:
+            net.load_state_dict(_between(recorder.weights, begun, recipe.train.stay))
         net.to(best_device())
         if recipe.train.centre:
             centre(net, val_set)
@@ -238,13 +240,10 @@ def _folder(out: Path) -> Iterator[None]:
         yield
 
 
-def _stayed(begun: dict[str, Tensor], ended: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Weights between those that a training began with and ended with; ``share`` is of the former.
-
-    Further training forgets some of what the start knew of frames unlike its own; between the two is much of both.
-    """
+def _between(ended: dict[str, Tensor], begun: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights between those that a training ended with and began with; ``share`` is of the latter."""
     return {
-        name: value.lerp(begun[name].to(value), share) if share and value.is_floating_point() else value
+        name: value.lerp(begun[name].to(value), share) if value.is_floating_point() else value
         for name, value in ended.items()
     }
 
