@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 import edgeseg
-from edgeseg.backends import sums_in_32_bits
 
-# What this CPU computes as it is meant: full-range weights need VNNI.
-HERE = {"float", "int8-cpu-7bit"} | ({"int8-cpu"} if sums_in_32_bits() else set())
-FORMS = {"float", "int8-cpu", "int8-cpu-7bit", "int8-trt-typed", "int8-trt-legacy"}
+ON_CPUS = {"float", "int8-cpu", "int8-cpu-7bit"}
+FORMS = ON_CPUS | {"int8-trt-typed", "int8-trt-legacy"}
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +39,7 @@ def test_bundle_holds_every_form(bundle: Path, table: Path) -> None:
     manifest = edgeseg.open(bundle).manifest
     assert manifest is not None
     assert {one.name for one in manifest.graphs} == FORMS
-    assert {one.name: one.gate for one in manifest.graphs} == {
-        name: "parity" if name in HERE or "trt" in name else "pending" for name in FORMS
-    }
+    assert {one.name: one.gate for one in manifest.graphs} == dict.fromkeys(FORMS, "parity")
     assert (bundle / "calibration.json").read_bytes() == table.read_bytes()
     assert manifest.calibration is not None
     assert manifest.calibration.model_dump() == json.loads(table.read_text())["calibration"]
@@ -125,7 +121,7 @@ def test_evaluations_say_how_near_int8_is_to_float(labelled: Path) -> None:
     manifest = edgeseg.open(labelled).manifest
     assert manifest is not None
     gated = [one for one in manifest.evaluations if one.purpose == "gate"]
-    assert {one.subject for one in gated} == HERE
+    assert {one.subject for one in gated} == ON_CPUS
     for one in gated:
         assert (one.parity_db is None) == (one.subject == "float")
         assert one.parity_db is None or 0 < one.parity_db <= 99
@@ -141,8 +137,8 @@ def test_update_finishes_what_was_pending(bundle: Path, tiny_data: Path, tmp_pat
     assert before is not None
     assert after is not None
     gates = {one.name: one.gate for one in after.graphs}
-    assert gates == {one: "passed" if one in HERE else "parity" if "trt" in one else "pending" for one in FORMS}
-    assert {one.subject for one in after.evaluations} == HERE
+    assert gates == {one: "passed" if one in ON_CPUS else "parity" for one in FORMS}
+    assert {one.subject for one in after.evaluations} == ON_CPUS
     assert [one.sha256 for one in after.graphs] == [one.sha256 for one in before.graphs]
     assert edgeseg_cli("verify", copy).code == 0
 

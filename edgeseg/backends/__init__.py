@@ -42,7 +42,7 @@ def _onnxruntime() -> Backend:
 # TensorRT runs engines, see engines.py.
 BACKENDS: dict[str, Callable[[], Backend]] = {"openvino": _openvino, "onnxruntime": _onnxruntime}
 
-NO_VNNI = "this CPU has no VNNI, and products of full 8-bit weights overflow in it"
+NO_VNNI = "this CPU has no VNNI, and products of full 8-bit weights overflow in OpenVINO on it"
 
 
 def choose(
@@ -101,6 +101,10 @@ def choose(
         except BackendError as error:
             problems.append(str(error))
             continue
+        if backend == "auto" and _overflows(source, name, precision, batch):
+            problems.append(NO_VNNI)
+            passed_over += f"; openvino was passed over: {NO_VNNI}"
+            continue
         graph, used, why = _pick(source, name, precision, asked=backend != "auto", batch=batch)
         options = EngineOptions(used, threads, streams, device)
         return runtime.load(_whole(source, _bytes(source, graph)), options), EngineInfo(
@@ -119,7 +123,7 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
         if precision not in ("auto", "fp32", "bf16"):
             raise ModelError(f"{source.path}: a bare graph runs as it is; leave --precision {precision} out")
         said = "the bare graph as it is"
-        if source.graph and b"DequantizeLinear" in source.graph and not runs_here(source.path.stem, "cpu"):
+        if _overflows(source, backend, precision, batch):
             said += f"; {NO_VNNI}"
         return None, "fp32" if precision == "auto" else precision, said
     wanted = ["int8", "fp32"] if precision == "auto" else [precision]
@@ -128,15 +132,15 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
             graph = _graph(source.manifest, backend, one, gate, batch)
             if graph is not None:
                 order = "first of int8, fp32" if precision == "auto" else "asked for"
-                overflows = one == "fp32" and precision == "auto" and _overflows(source.manifest, batch)
-                return graph, one, f"{order} with gate {gate}" + (f"; INT8 passed over: {NO_VNNI}" if overflows else "")
+                passed = one == "fp32" and precision == "auto" and _overflows(source, backend, "int8", batch)
+                return graph, one, f"{order} with gate {gate}" + (f"; INT8 passed over: {NO_VNNI}" if passed else "")
     if asked and precision != "auto":
         graph = _graph(source.manifest, backend, precision, "pending", batch)
         if graph is not None:
             return graph, precision, "asked for, though its gate is pending"
-    if precision == "int8" and _overflows(source.manifest, batch):
+    if _overflows(source, backend, precision, batch):
         raise ModelError(
-            f"{source.path}: INT8 does not run here: {NO_VNNI}; take fp32, or export again for x86 (int8-cpu-7bit)"
+            f"{source.path}: no INT8 here: {NO_VNNI}; take --backend onnxruntime, or export for x86 too"
         )
     has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
     raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
@@ -150,16 +154,19 @@ def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str, batch
     found = [
         one
         for one in manifest.graphs
-        if one.form == form and one.gate == gate and runs_frames(one, batch) and runs_here(one.name, one.form)
+        if one.form == form and one.gate == gate and runs_frames(one, batch) and runs_here(one.name, one.form, backend)
     ]
     found.sort(key=lambda one: (form == "cpu" and one.name != int8_form(), one.input[0] != batch))
     return found[0] if found else None
 
 
-def _overflows(manifest: mf.Manifest, batch: int) -> bool:
-    """Whether there are INT8 graphs for CPUs, and this one computes none of them."""
-    int8 = [one for one in manifest.graphs if one.form == "cpu" and runs_frames(one, batch)]
-    return bool(int8) and not any(runs_here(one.name, one.form) for one in int8)
+def _overflows(source: Source, backend: str, precision: str, batch: int) -> bool:
+    """Whether INT8 is asked for, or a bare graph is in INT8, and the backend would compute all there is of it wrong."""
+    if source.manifest is None:
+        quantised = source.graph is not None and b"DequantizeLinear" in source.graph
+        return quantised and not runs_here(source.path.stem, "cpu", backend)
+    int8 = [one for one in source.manifest.graphs if one.form == "cpu" and runs_frames(one, batch)]
+    return precision == "int8" and bool(int8) and not any(runs_here(one.name, one.form, backend) for one in int8)
 
 
 def runs_frames(graph: mf.Graph, batch: int = 1) -> bool:
@@ -173,16 +180,16 @@ def takes_one(graph: mf.Graph) -> bool:
 
 
 def int8_form() -> str:
-    """The CPU INT8 graph that this machine computes as it is meant."""
+    """The CPU INT8 graph that every backend of this machine computes as it is meant."""
     return "int8-cpu" if sums_in_32_bits() else "int8-cpu-7bit"
 
 
-def runs_here(name: str, form: str) -> bool:
-    """Whether this CPU computes a graph as it is meant: full 8-bit weights saturate where VNNI is missing.
+def runs_here(name: str, form: str, backend: str) -> bool:
+    """Whether a backend computes a graph as it is meant on this CPU.
 
-    Of a bundle nothing runs them there, and no gate can look at them; a bare graph runs as it is.
+    Full 8-bit weights overflow in OpenVINO where VNNI is missing. ONNX Runtime takes them right there, and slower.
     """
-    return form != "cpu" or "7bit" in name or sums_in_32_bits()
+    return form != "cpu" or "7bit" in name or backend != "openvino" or sums_in_32_bits()
 
 
 def sums_in_32_bits() -> bool:

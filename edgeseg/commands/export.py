@@ -48,7 +48,7 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Export a run to a checked bundle."""
-    from edgeseg import backends, console
+    from edgeseg import console
     from edgeseg.bundle import open_model
     from edgeseg.export.deliver import deliver
     from edgeseg.export.request import request
@@ -73,9 +73,6 @@ def command(
     for row in done.manifest.evaluations if done.measured else []:
         drop = "" if row.dice_drop is None else f", {100 * row.dice_drop:.2f} points below float"
         screen.print(f"{row.subject} on {row.backend}: Dice {row.per_image.dice:.4f} ({row.data} {row.split}){drop}")
-    for graph in done.manifest.graphs:
-        if graph.gate == "pending" and not backends.runs_here(graph.name, graph.form):
-            screen.print(f"{graph.name}: gate pending, not run here: {backends.NO_VNNI}; verify --update elsewhere")
     if done.float_layers:
         screen.print(f"kept in float: {', '.join(done.float_layers)}")
     for plan in done.plans:

@@ -141,12 +141,10 @@ def search(
         measured = [
             one
             for name, graph in graphs.items()
-            if runs_here(name, "cpu")
             for backend in ENGINES
+            if runs_here(name, "cpu", backend)
             for one in against(measure(name, backend, graph, [r.selection for r in reference], manifest), reference)
         ]
-        if not measured:
-            return Outcome(graphs, [], moved)
         worst = max(measured, key=lambda one: one.drop)
         fastest = min(one.latency_ms or 0.0 for one in measured)
         whole_ms = fastest if whole_ms is None else whole_ms

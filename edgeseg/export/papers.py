@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeseg import manifest as mf
+from edgeseg.backends import runs_here
 from edgeseg.bundle import Source, require_manifest
 from edgeseg.export import card, report, rewrite, sbom
+from edgeseg.export.check import ENGINES
 from edgeseg.export.report import Findings
 
 WRITTEN = ("report", "sbom", "card")
@@ -53,7 +55,7 @@ def update(
     """Writes a whole new bundle with what this machine measured, in place of the old one.
 
     Measurements of the same graph, backend, data and machine replace the old ones. A graph whose
-    gate was *parity* passes when both CPU runtimes measured it within budget (the caller checked that).
+    gate was *parity* passes when each CPU runtime that computes it right measured it within budget (the caller checked that).
     ``engine_gates`` are those of the engines that ran here.
 
     Raises:
@@ -67,9 +69,13 @@ def update(
 
     fresh = {key(one) for one in evaluations}
     kept = [one for one in old.evaluations if key(one) not in fresh]
-    both = {name for name in {one.subject for one in evaluations}
-            if {one.backend for one in evaluations if one.subject == name} == {"onnxruntime", "openvino"}}  # fmt: skip
-    graphs = [one.model_copy(update={"gate": "passed"}) if one.name in both else one for one in old.graphs]
+    measured = {(one.subject, one.backend) for one in evaluations}
+    graphs = [
+        one.model_copy(update={"gate": "passed"})
+        if {(one.name, name) for name in ENGINES if runs_here(one.name, one.form, name)} <= measured
+        else one
+        for one in old.graphs
+    ]
     base = old.model_copy(
         update={
             "evaluations": [*kept, *evaluations],

@@ -104,9 +104,7 @@ RUNNERS: dict[str, Runner] = {
 
 def backends(name: str, form: str) -> tuple[str, ...]:
     """Where a graph really runs on this machine; TensorRT forms only through ONNX Runtime."""
-    if not runs_here(name, form):
-        return ()
-    if form not in ("float", "cpu"):
+    if form not in ("float", "cpu") or not runs_here(name, form, "openvino"):
         return ("onnxruntime",)
     x86 = os.uname().machine == "x86_64"
     return ("onnxruntime", "openvino", *(("openvino without VNNI",) if name.endswith("7bit") and x86 else ()))

@@ -9,14 +9,18 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from typing import TypeVar
 
 from edgeseg import manifest as mf
 from edgeseg.calibration.sensitivity import Cost
 from edgeseg.export.gate import Measured
 
+_Row = TypeVar("_Row", mf.Evaluation, Measured)
+
 _SIDE = 320
+_RUNTIMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
 _GATES = {
-    "passed": "parity and accuracy hold for this very file on both CPU runtimes",
+    "passed": "parity and accuracy hold for this very file on the CPU runtimes under Figures",
     "parity": "the graph computes what it means; accuracy on its own runtime is still to be measured",
     "pending": "it could not run where the bundle was made",
 }
@@ -87,25 +91,25 @@ def _head(manifest: mf.Manifest) -> str:
     )
 
 
-def int8_subject(subjects: Iterable[str]) -> str:
-    """The INT8 graph that a report is about: the 7-bit one where the bundle was made on a CPU without VNNI."""
-    return "int8-cpu" if "int8-cpu" in set(subjects) else "int8-cpu-7bit"
-
-
-def _best(manifest: mf.Manifest, subject: str) -> mf.Evaluation | None:
-    rows = [one for one in manifest.evaluations if one.subject == subject and one.backend == "openvino"]
-    return rows[0] if rows else None
+def int8_rows(rows: Iterable[_Row]) -> list[_Row]:
+    """Those of the INT8 graph that a report is about: as OpenVINO runs it, the 7-bit one on a CPU without VNNI."""
+    found = list(rows)
+    for wanted in (("int8-cpu", "openvino"), ("int8-cpu-7bit", "openvino"), ("int8-cpu", "onnxruntime")):
+        if chosen := [one for one in found if (one.subject, one.backend) == wanted]:
+            return chosen
+    return []
 
 
 def _tiles(manifest: mf.Manifest) -> str:
-    fp32, int8 = _best(manifest, "float"), _best(manifest, int8_subject(one.subject for one in manifest.evaluations))
+    floats = (one for one in manifest.evaluations if (one.subject, one.backend) == ("float", "openvino"))
+    fp32, int8 = next(floats, None), next(iter(int8_rows(manifest.evaluations)), None)
     tiles = []
     if fp32 and fp32.per_image.dice is not None:
         note = f"{fp32.images} {fp32.split} images of {fp32.data}"
         tiles.append(("Dice, FP32", f"{fp32.per_image.dice:.4f}", note))
     if int8 and int8.per_image.dice is not None and int8.dice_drop is not None:
         low, high = int8.dice_drop_ci95 or [int8.dice_drop] * 2
-        tiles.append(("Dice, INT8", f"{int8.per_image.dice:.4f}", "same images, OpenVINO"))
+        tiles.append(("Dice, INT8", f"{int8.per_image.dice:.4f}", f"same images, {_RUNTIMES[int8.backend]}"))
         tiles.append(
             ("INT8 costs", f"{_points(-int8.dice_drop)}", f"Dice points; 95 % {_points(-high)} to {_points(-low)}")
         )
@@ -180,9 +184,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _scatter(measured: Sequence[Measured]) -> str:
     """FP32 against INT8, one point an image, as SVG."""
     plots = []
-    subject = int8_subject(one.subject for one in measured)
-    for one in measured:
-        if one.subject != subject or one.backend != "openvino" or not one.drops:
+    for one in int8_rows(measured):
+        if not one.drops:
             continue
         points = []
         for image, drop in zip(one.tally.images, one.drops, strict=True):

@@ -38,17 +38,16 @@ def write(source: Source, manifest: mf.Manifest, findings: report.Findings, file
 
 def pictures(source: Source, manifest: mf.Manifest, measured: list[Measured]) -> list[tuple[str, str]]:
     """FP32 and INT8 side by side for the images with the lowest INT8 Dice; PNG as data URI."""
-    name = report.int8_subject(one.subject for one in measured)
-    subject = next((one for one in measured if one.subject == name), measured[0] if measured else None)
-    if subject is None:
+    if not measured:
         return []
+    subject = next(iter(report.int8_rows(measured)), measured[0])
     worst = {one.name for one in subject.tally.worst(WORST)}
     pairs = [pair for pair in subject.selection.pairs if pair.stem in worst]
     thresholds = [one.threshold or 128 for one in manifest.classes[1:]]
     shown: dict[str, list[tuple[str, Comparison]]] = {pair.stem: [] for pair in pairs}
     for name in dict.fromkeys(("float", subject.subject)):
         entry = next(one for one in manifest.graphs if one.name == name)
-        engine = ENGINES["openvino"](source.read(entry.file, entry.sha256, entry.size), EngineOptions())
+        engine = ENGINES[subject.backend](source.read(entry.file, entry.sha256, entry.size), EngineOptions())
 
         def keep(one: Comparison, name: str = name) -> None:
             shown[one.pair.stem].append((name, one))

@@ -49,7 +49,7 @@ public:
             throw Error(EDGESEG_E_PENDING, "\"" + pending_ + "\" has not passed its gate on such a device: run `edgeseg verify --update` there, or name backend and precision and set allow_pending");
         }
         if (!saturating_.empty()) {
-            throw Error(EDGESEG_E_UNSUPPORTED, "bundle \"" + manifest_.name + "\": this CPU has no VNNI, and the 8-bit weights of \"" + saturating_ + "\" would overflow in it: take fp32, or export again for x86 (int8-cpu-7bit)");
+            throw Error(EDGESEG_E_UNSUPPORTED, "bundle \"" + manifest_.name + "\": this CPU has no VNNI, and the 8-bit weights of \"" + saturating_ + "\" would overflow in OpenVINO on it: take onnxruntime or fp32, or export again for x86 (int8-cpu-7bit)");
         }
         const std::string precision = wish_.precision == EDGESEG_PRECISION_AUTO ? "" : std::string(" in ") + to_string(static_cast<Precision>(wish_.precision - 1));
         throw Error(EDGESEG_E_UNSUPPORTED, "bundle \"" + manifest_.name + "\" holds nothing that " + backend_name(wish_.backend) + " of this library can run" + precision + "; export it with that form");
@@ -63,7 +63,7 @@ private:
             const bool right = precision == Precision::int8 ? graph.form == "cpu" && graph.precision == Precision::int8
                                                             : graph.form == "float" && graph.precision == Precision::fp32;
             if (!right || !runs_frame(graph)) continue;
-            if (!computes(graph)) {
+            if (!computes(backend, graph)) {
                 saturating_ = graph.name;
                 continue;
             }
@@ -105,8 +105,10 @@ private:
         return engine.host_resize && engine.profile_min[0] <= 1 && engine.profile_max[0] >= 1 && engine.profile_max[1] == manifest_.height &&
                engine.profile_max[2] == manifest_.width;
     }
-    // Without VNNI an x86 CPU adds products of 8 bits in 16, and full-range weights overflow there without a word.
-    bool computes(const Graph& graph) const { return machine_.vnni || graph.form != "cpu" || graph.name.find("7bit") != std::string::npos; }
+    // Without VNNI full-range weights overflow in OpenVINO without a word; ONNX Runtime takes them right (backend_onnxruntime.cpp).
+    bool computes(std::uint32_t backend, const Graph& graph) const {
+        return machine_.vnni || backend != EDGESEG_OPENVINO || graph.form != "cpu" || graph.name.find("7bit") != std::string::npos;
+    }
     // Of the int8 graphs the one with 7-bit weights is for CPUs without VNNI, the plain one for all else; then a batch of just one
     // comes before any batch. As edgeseg/backends/__init__.py has it.
     int rank(const Graph& graph) const {

@@ -72,7 +72,7 @@ TEST(seven_bits_without_vnni_whatever_the_order) {
     EXPECT_EQ(choose(turned, {}, cpu()).name, "int8-cpu");
 }
 
-TEST(full_range_weights_never_run_without_vnni) {
+TEST(full_range_weights_do_not_run_in_openvino_without_vnni) {
     Machine old = cpu();
     old.vnni = false;
     Manifest arm = manifest();
@@ -80,6 +80,12 @@ TEST(full_range_weights_never_run_without_vnni) {
     EXPECT_EQ(choose(arm, {}, cpu()).name, "int8-cpu");
     EXPECT_EQ(choose(arm, {}, old).name, "float");
     EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(arm, wish(EDGESEG_OPENVINO, EDGESEG_INT8), old));
+    for (const std::uint32_t backend : {EDGESEG_BACKEND_AUTO, EDGESEG_ONNXRUNTIME}) {
+        const Choice exact = choose(arm, wish(backend, EDGESEG_INT8), old);
+        EXPECT_EQ(exact.name, "int8-cpu");
+        EXPECT_EQ(exact.backend, std::uint32_t{EDGESEG_ONNXRUNTIME});
+    }
+    EXPECT_EQ(choose(manifest(), wish(EDGESEG_ONNXRUNTIME, EDGESEG_INT8), old).name, "int8-cpu-7bit");
     arm.graphs[1].gate = Gate::pending;
     EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(arm, wish(EDGESEG_OPENVINO, EDGESEG_INT8, true), old));
 }
