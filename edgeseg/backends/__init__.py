@@ -139,9 +139,7 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
         if graph is not None:
             return graph, precision, "asked for, though its gate is pending"
     if _overflows(source, backend, precision, batch):
-        raise ModelError(
-            f"{source.path}: no INT8 here: {NO_VNNI}; take --backend onnxruntime, or export for x86 too"
-        )
+        raise ModelError(f"{source.path}: no INT8 here: {NO_VNNI}; take --backend onnxruntime, or export for x86 too")
     has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
     raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
 

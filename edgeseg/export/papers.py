@@ -55,7 +55,8 @@ def update(
     """Writes a whole new bundle with what this machine measured, in place of the old one.
 
     Measurements of the same graph, backend, data and machine replace the old ones. A graph whose
-    gate was *parity* passes when each CPU runtime that computes it right measured it within budget (the caller checked that).
+    gate was *parity* passes when each CPU runtime that computes it right measured it within budget (the caller
+    checked that).
     ``engine_gates`` are those of the engines that ran here.
 
     Raises:

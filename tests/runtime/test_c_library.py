@@ -276,13 +276,14 @@ def test_onnx_runtime_takes_full_range_weights_right(library: Library, tmp_path:
     path = shutil.copytree(bundle.open_bundle("npnet-polyp").path, tmp_path / "full.edgeseg")
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["graphs"] = [one for one in manifest["graphs"] if one["name"] != "int8-cpu-7bit"]
-    for golden in manifest["golden"]:
-        golden["expected"] = [one for one in golden["expected"] if one["graph"] != "int8-cpu-7bit"]
+    for frame in manifest["golden"]:
+        frame["expected"] = [one for one in frame["expected"] if one["graph"] != "int8-cpu-7bit"]
     rewrite(path, json.dumps(manifest).encode())
     try:
         session = library.open(path, backend=1, precision=4)
     except CError as error:
-        assert "built without onnxruntime" in str(error)
+        if "built without onnxruntime" not in str(error):
+            raise
         pytest.skip("this library was built without ONNX Runtime, whose headers are in no wheel")
     assert session.info.engine.decode() == "int8-cpu"
     assert session.selftest()[0] == len(manifest["golden"])
