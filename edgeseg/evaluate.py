@@ -58,14 +58,7 @@ def compare(
         DataError: the pair is not what it should be, or has no field of view.
     """
     frame, truth = read_pair(pair)
-    probability: NDArray[Any]
-    if tile:
-        probability = tiled(frame, predict, spec.frame)
-    else:
-        box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
-        placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
-        fitted = steps.network_input(frame, placement, spec.frame)
-        probability = fit.back(predict(fitted), placement, spec.output.upsample)
+    probability = tiled(frame, predict, spec.frame) if tile else probability_of(frame, predict, spec)
     predicted = positive(probability, thresholds, spec.output.min_area)
     inside = None
     if area == "fov":
@@ -74,6 +67,14 @@ def compare(
         inside = read_mask(pair.fov, threshold=True) > 0
     figures = tally.add(pair.stem, probability.max(0), predicted, truth > 0, inside)
     return Comparison(pair, frame, truth > 0, predicted, figures)
+
+
+def probability_of(frame: Image, predict: Predict, spec: Spec | Manifest) -> NDArray[Any]:
+    """A still's probability at its own size, [K, H, W] in what ``predict`` gives; its content box is its own."""
+    box = fit.content_box(frame, spec.frame.fit.content_level) if spec.frame.fit.region == "content" else None
+    placement = fit.place(frame.shape[0], frame.shape[1], spec.frame, box)
+    fitted = steps.network_input(frame, placement, spec.frame)
+    return fit.back(predict(fitted), placement, spec.output.upsample)
 
 
 def positive(probability: NDArray[Any], thresholds: Sequence[int], min_area: float) -> NDArray[np.bool_]:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from edgeseg.operating import choose
 from edgeseg.reliability import bins, calibration_error, curve
-from edgeseg.train.operating import choose, choose_area
+from edgeseg.train.operating import choose_area
 
 
 def made(seed: int = 0) -> np.ndarray:

@@ -41,6 +41,12 @@ def command(
     exclude: Annotated[
         str | None, typer.Option("--exclude", metavar="REGEX", help="Layers that stay in float.")
     ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold", metavar="T|max-dice|sensitive", help="Another operating point, measured on --data."
+        ),
+    ] = None,
     max_dice_drop: Annotated[
         float, typer.Option("--max-dice-drop", min=0.0, metavar="POINTS", help="What INT8 may cost.")
     ] = 0.5,
@@ -56,7 +62,7 @@ def command(
     ask = request(
         int8=int8, fp16=fp16, quantize=quantize, targets=target or [], engine=not no_engine, batch=batch,
         dynamic=dynamic, calibration=calibration, method=method, exclude=exclude, max_dice_drop=max_dice_drop,
-        triton=triton,
+        triton=triton, threshold=threshold,
     )  # fmt: skip
     size = options.parse_size(imgsz) if imgsz else None
     screen = console.console(json_to, quiet=quiet)
@@ -70,6 +76,13 @@ def command(
         runs = same.backend not in ("float", "single frames", "host fit")
         on, to = (f" on {same.backend}", "its meaning") if runs else ("", same.backend)
         screen.print(f"{same.subject}{on}: {same.snr_db:.1f} dB to {to}")
+    levels = {one.name: one.threshold or 128 for one in done.manifest.classes}
+    for point in done.manifest.operating_points if threshold is not None else ():
+        place = point.thresholds.index(levels[point.class_])
+        found = f"sensitivity {point.sensitivity[place]:.4f}, precision {point.precision[place]:.4f} of the pixels"
+        screen.print(
+            f"{point.class_} from {levels[point.class_]} of 255 ({point.rule}): {found} ({point.data} {point.split})"
+        )
     for row in done.manifest.evaluations if done.measured else []:
         drop = "" if row.dice_drop is None else f", {100 * row.dice_drop:.2f} points below float"
         screen.print(f"{row.subject} on {row.backend}: Dice {row.per_image.dice:.4f} ({row.data} {row.split}){drop}")

@@ -83,7 +83,10 @@ def _exported(
     from edgeseg.export.run import check_place, export_run
 
     def run(place: Path) -> Delivered:
-        one = export_run(source, data, split, place, opset=opset, wanted=request.wanted, imgsz=imgsz, step=step)
+        one = export_run(
+            source, data, split, place,
+            opset=opset, wanted=request.wanted, imgsz=imgsz, threshold=request.threshold, step=step,
+        )  # fmt: skip
         return Delivered(place, one.manifest, one.agreements, one.made.agreements, one.made.float_layers, measured=True)
 
     check_place(target)

@@ -65,6 +65,19 @@ def export(net: FrameNet, manifest: mf.Manifest, *, opset: int = OPSET, batch: i
     return finish(model, manifest)
 
 
+def said_again(graph: bytes, manifest: mf.Manifest) -> bytes:
+    """A frame graph whose metadata is another manifest's: another threshold, the same arithmetic."""
+    model = onnx.load_from_string(graph)
+    _say(model, manifest)
+    return model.SerializeToString(deterministic=True)
+
+
+def _say(model: onnx.ModelProto, manifest: mf.Manifest) -> None:
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "edgeseg", mf.graph_metadata(manifest)
+
+
 def finish(model: onnx.ModelProto, manifest: mf.Manifest) -> bytes:
     """Names the producer, adds the metadata, drops what is only noise, checks."""
     import edgeseg
@@ -73,9 +86,7 @@ def finish(model: onnx.ModelProto, manifest: mf.Manifest) -> bytes:
     model.doc_string = ""
     for node in model.graph.node:
         node.doc_string = ""
-    del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = "edgeseg", mf.graph_metadata(manifest)
+    _say(model, manifest)
     # Folds constants and drops the Identity nodes that equal initialisers leave behind.
     model = onnxscript.optimizer.optimize(model)
     named = ir.from_proto(model)

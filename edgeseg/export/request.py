@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeseg.calibration.methods import METHODS
 from edgeseg.errors import UsageError
+from edgeseg.export import operating
 from edgeseg.export import wanted as quantised
 from edgeseg.export.engines import Wish
 from edgeseg.export.targets import Precision, Target, load
@@ -23,6 +24,7 @@ class Request:
         engines: to build.
         keeps: nothing in it changes graphs that a bundle already holds.
         triton: folder for a Triton model repository.
+        threshold: another operating point.
     """
 
     wanted: quantised.Wanted
@@ -30,6 +32,7 @@ class Request:
     engines: tuple[Wish, ...]
     keeps: bool
     triton: Path | None = None
+    threshold: str | float | None = None
 
 
 def request(
@@ -46,6 +49,7 @@ def request(
     exclude: str | None = None,
     max_dice_drop: float = 0.5,
     triton: Path | None = None,
+    threshold: str | None = None,
 ) -> Request:
     """Which graphs and engines the options ask for.
 
@@ -72,10 +76,11 @@ def request(
             for precision in profile.chosen(asked):
                 graphs += [name for name in profile.graphs(precision) if name not in graphs]
                 wishes += _wishes(profile, precision, variants)
-    keeps = calibration is None and method is None and exclude is None
+    point = None if threshold is None else operating.parse(threshold)
+    keeps = calibration is None and method is None and exclude is None and point is None
     wanted = quantised.Wanted(tuple(graphs), calibration, method, exclude, max_dice_drop)
     used = [*variants, *dict.fromkeys(wish.variant for wish in wishes if wish.variant not in ("", *variants))]
-    return Request(wanted, tuple(used), tuple(wishes) if engine else (), keeps, triton)
+    return Request(wanted, tuple(used), tuple(wishes) if engine else (), keeps, triton, point)
 
 
 def _wishes(profile: Target, precision: Precision, variants: Sequence[str]) -> list[Wish]:

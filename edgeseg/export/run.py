@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import edgeseg
 from edgeseg import atomic, backends, golden
 from edgeseg import manifest as mf
+from edgeseg.backends.base import EngineOptions
 from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest
 from edgeseg.calibration import table as tables
 from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
-from edgeseg.data.select import select, to_choose
-from edgeseg.errors import DataError, ModelError, OutputError
-from edgeseg.export import check, forms, gate, int8, parity
+from edgeseg.data.select import Selection, select, to_choose
+from edgeseg.errors import DataError, ModelError, OutputError, UsageError
+from edgeseg.export import check, forms, gate, int8, operating, parity
 from edgeseg.export.papers import Paper, document, with_papers
 from edgeseg.export.report import Findings
 from edgeseg.machine import describe
@@ -62,6 +63,7 @@ def export_run(
     opset: int,
     wanted: int8.Wanted = int8.Wanted(),  # noqa: B008  (frozen)
     imgsz: tuple[int, int] | None = None,
+    threshold: str | float | None = None,
     step: Step = lambda _: None,
 ) -> Exported:
     """Exports a run or bundle to a bundle: float graph, the wanted INT8 and FP16 graphs, golden frames, documents.
@@ -74,10 +76,11 @@ def export_run(
         opset: of the float graph.
         wanted: graphs beside the float one.
         imgsz: height and width of the input instead of the trained ones.
+        threshold: another operating point, see :func:`edgeseg.export.operating.parse`; the model's own by default.
         step: told what happens next.
 
     Raises:
-        UsageError: neither run nor bundle.
+        UsageError: neither run nor bundle, or a threshold without labelled frames.
         GateError: a gate said no; nothing is written.
         OutputError: the disk.
     """
@@ -87,10 +90,15 @@ def export_run(
     atomic.check_writable(target)
     if imgsz is not None:
         run = resized(run, source, imgsz)
+    if threshold is not None and not data:
+        raise UsageError("--threshold is measured on labelled frames; give some with --data")
     selections = to_choose(data, split, run) if data else []
     pairs = [pair for selection in selections for pair in selection.pairs]
     frames = check.fitted_frames(pairs, run.frame, PARITY_FRAMES) if pairs else phantom_frames(run)
     graph = float_graph(source, run, opset, frames, step)
+    if threshold is not None:
+        step("measuring the operating point")
+        run, graph = moved(threshold, graph, selections, run)
     reference = {}
     for backend in check.ENGINES if selections else ():
         step(f"evaluating the float graph on {backend}")
@@ -142,6 +150,20 @@ def parity_db(one: gate.Measured, graph: bytes, made: int8.Made, frames: Sequenc
     if one.subject not in made.graphs:
         return None
     return parity.to_float(graph, made.graphs[one.subject], frames, parity.RUNNERS[one.backend])
+
+
+def moved(
+    threshold: str | float, graph: Float, selections: list[Selection], run: mf.Manifest
+) -> tuple[mf.Manifest, Float]:
+    """Manifest and float graph with another operating point, as the float graph's probabilities have it."""
+    from edgeseg.export import frame_graph
+
+    engine = check.ENGINES["onnxruntime"](graph.data, EngineOptions())
+    try:
+        run = operating.at(threshold, selections, lambda fitted: engine.run(fitted[None])[0], run)
+    finally:
+        engine.close()
+    return run, replace(graph, data=frame_graph.said_again(graph.data, run))
 
 
 def report_on_test(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from edgeseg import manifest as mf
 from edgeseg.metrics import count
+from edgeseg.operating import choose, point
 from edgeseg.postprocess import mask_of
-from edgeseg.reliability import calibration_error, curve
 from edgeseg.train.device import ask
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from edgeseg.train.recipe import Recipe
 
 Histograms = NDArray[np.int64]
-REPORTED = (32, 64, 96, 128, 160, 192, 224)
-# "sensitive" gives up this much Dice at most: under the spread between two trainings.
-DICE_MARGIN = 0.005
 # Least areas to choose from: shares of the class's pixels in the frame.
 AREAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 
@@ -37,14 +34,6 @@ def histograms(net: FrameNet, frames: Frames, classes: int) -> Histograms:
                 values = probability[index][(truth.numpy() == index + 1) == bool(is_target)]
                 out[index, is_target] += np.bincount(values, minlength=256)
     return out
-
-
-def choose(histogram: Histograms, rule: str) -> int:
-    """Threshold 1 to 255 by "max dice", or by "sensitive": the lowest whose Dice is within 0.005 of the best."""
-    dice = curve(histogram)[2][1:]
-    if rule == "sensitive":
-        return int(np.flatnonzero(dice >= dice.max() - DICE_MARGIN)[0]) + 1
-    return int(np.argmax(dice)) + 1
 
 
 def choose_area(net: FrameNet, frames: Frames, thresholds: list[int]) -> float:
@@ -72,20 +61,5 @@ def operating_points(
     for one, histogram in zip(recipe.classes[1:], histograms(net, frames, len(recipe.classes) - 1), strict=True):
         chosen = (one.threshold or 128) if rule == "fixed" else choose(histogram, rule)
         classes.append(one.model_copy(update={"threshold": chosen}))
-        levels = sorted({*REPORTED, chosen})
-        sensitivity, precision, _ = curve(histogram)
-        points.append(
-            mf.OperatingPoint.model_validate(
-                {
-                    "class": one.name,
-                    "rule": rule,
-                    "data": data,
-                    "split": "val",
-                    "ece": round(calibration_error(histogram), 4),
-                    "thresholds": levels,
-                    "sensitivity": [round(float(sensitivity[level]), 4) for level in levels],
-                    "precision": [round(float(precision[level]), 4) for level in levels],
-                }
-            )
-        )
+        points.append(point(one.name, rule, chosen, histogram, data, "val"))
     return classes, points
