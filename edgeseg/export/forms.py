@@ -8,7 +8,7 @@ symmetric int8, FP32 around it, opset 17. Input and output stay uint8 in all of 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import onnx
@@ -34,9 +34,9 @@ class Recipe:
     opset: int
 
 
-_CPU = qdq.Style(unsigned=True, outputs=True, int_bias=True)
+_CPU = qdq.Style(unsigned=True, outputs=True, int_bias=True, raw=True)
 # 7-bit weights: where a CPU lacks VNNI, u8 × s8 products are summed in pairs in 16 bits and 8-bit weights saturate.
-_CPU_7BIT = qdq.Style(unsigned=True, outputs=True, int_bias=True, weight_levels=63)
+_CPU_7BIT = replace(_CPU, weight_levels=63)
 _TYPED = qdq.Style(unsigned=False, outputs=False, half=True)
 _LEGACY = qdq.Style(unsigned=False, outputs=False, stored_weights=False)
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from edgeseg.calibration.table import Table, Tensor
 from edgeseg.errors import ModelError
 from edgeseg.export.layers import Layer, consumers, layers
+from edgeseg.export.raw_input import read_raw
+from edgeseg.export.rounding import round_weights
 
 Use = tuple[ir.Node, int]
 # Between two quantised layers these run on 8-bit values (form cpu), so that nothing is stored as float in between.
@@ -35,6 +37,7 @@ class Style:
         stored_weights: weights as int8 with a DQ; else as float with Q and DQ.
         int_bias: bias as int32 with a DQ of the product of the scales, which ONNX Runtime needs to fuse.
         half: scales and weights of layers in FP16.
+        raw: the first layers read the frame's bytes, see :mod:`edgeseg.export.raw_input`.
     """
 
     unsigned: bool
@@ -43,6 +46,7 @@ class Style:
     stored_weights: bool = True
     int_bias: bool = False
     half: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,14 @@ def quantise(
     left = set(exclude)
     every = layers(model)
     chosen = [layer for layer in every if layer.name not in left]
+    read_before = chosen[0].input.name if chosen else None
+    raw = read_raw(model, chosen) if style.raw else None
     points = _points(model, chosen, style, every if alone else chosen)
     scales = _scales(points, table.ranges(), style)
     means = {name: one.channel_mean for name, one in table.ranges().items()}
+    if raw is not None:
+        scales[id(raw.value)] = Scale(np.asarray(raw.scale, np.float32), raw.zero_point, unsigned=True)
+        means[raw.value.name or ""] = raw.means(means.get(read_before or "", []))
     for layer in chosen:
         _quantise_weights(model.graph, layer, scales[id(layer.input)], style, means.get(layer.input.name or "", []))
     for value, uses in points.values():
@@ -92,7 +101,7 @@ def _points(
     points: dict[int, tuple[ir.Value, list[Use]]] = {}
 
     def add(value: ir.Value | None, use: Use) -> None:
-        if value is None or value.const_value is not None:
+        if value is None or value.const_value is not None or _is_raw(value):
             return
         uses = points.setdefault(id(value), (value, []))[1]
         if all(node is not use[0] or index != use[1] for node, index in uses):
@@ -115,6 +124,12 @@ def _points(
             for index in (0, 1):
                 add(node.inputs[index], (node, index))
     return points
+
+
+def _is_raw(value: ir.Value) -> bool:
+    """The frame's own bytes, quantised from the start."""
+    producer = value.producer()
+    return producer is not None and producer.op_type == "DequantizeLinear"
 
 
 def _leading(model: ir.Model, chosen: list[Layer]) -> set[int]:
@@ -187,12 +202,6 @@ def weight_scale(weight: NDArray[np.float32], axis: int, style: Style) -> NDArra
     """One scale per output channel, from its largest weight."""
     others = tuple(index for index in range(weight.ndim) if index != axis)
     return _storable(np.maximum(np.abs(weight).max(axis=others) / style.weight_levels, 1e-7).astype(np.float32), style)
-
-
-def round_weights(weight: NDArray[np.float32], scale: NDArray[np.float32], axis: int, levels: int) -> NDArray[np.int8]:
-    """Weights as int8, half to even."""
-    shape = [-1 if index == axis else 1 for index in range(weight.ndim)]
-    return np.clip(np.rint(weight / scale.reshape(shape)), -levels, levels).astype(np.int8)
 
 
 def _quantise_weights(graph: ir.Graph, layer: Layer, source: Scale, style: Style, means: list[float]) -> None:

@@ -1,0 +1,180 @@
+"""INT8 on x86 and Arm reads the frame's own bytes: no normalisation before the first layers, nothing rounded there.
+
+A frame is uint8 already. Normalised and quantised again, its levels fall between those of the new grid. So
+(x/255 - mean) / std moves into the weights and bias of the layers that read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgeseg.export.layers import Layer, constant, consumers
+
+# Padding is 0 after normalisation, thus the mean frame. One byte says it where all channels' means are within half a
+# level of it; else the frame is padded before the layer, with a byte for each channel.
+_HALF = 0.5 + 1e-4
+_NCHW = (0, 3, 1, 2)
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The frame as layers now read it: value = (byte - zero_point) · scale.
+
+    Attributes:
+        value: the dequantised bytes.
+        scale: a number.
+        zero_point: the byte that padding is.
+        shares: what the layers read before is ``value`` times these plus ``lacks``; [channels].
+        lacks: as said; [channels].
+    """
+
+    value: ir.Value
+    scale: np.float32
+    zero_point: int
+    shares: NDArray[np.float64]
+    lacks: NDArray[np.float64]
+
+    def means(self, before: Sequence[float]) -> list[float]:
+        """Channel means of ``value`` from those of what the layers read before."""
+        return [float(one) for one in (np.asarray(before) - self.lacks) / self.shares] if before else []
+
+
+def read_raw(model: ir.Model, chosen: Sequence[Layer]) -> Raw | None:
+    """Lets layers read the frame's bytes, and adjusts their weights and bias.
+
+    Args:
+        model: the float frame graph, changed in place.
+        chosen: the layers to be quantised.
+
+    Returns:
+        None, and nothing is changed, where the frame is not normalised channel by channel before plain convolutions
+        that are all chosen, or where means are no bytes.
+    """
+    readers = {id(layer.node): layer for layer in chosen if layer.node.op_type == "Conv"}
+    frame = model.graph.inputs[0]
+    for layer in chosen[:1]:
+        found = _affine(layer.input, frame)
+        users = list(consumers(layer.input))
+        if found is None or any(id(node) not in readers or index != 0 for node, index in users):
+            return None
+        gain, offset = found
+        weights = [readers[id(node)].weight for node, _ in users]
+        if any(one.shape[1] != gain.size for one in weights):
+            return None  # groups: the weights' second axis is not the frame's channels
+        points = -offset / gain
+        zero_point = int(np.clip(np.rint(points.mean()), 0, 255))
+        if (gain <= 0).any() or (points < -_HALF).any() or (points > 255 + _HALF).any():
+            return None
+        padding = None
+        if np.abs(points - zero_point).max() > _HALF:
+            padding = _same_padding([node for node, _ in users])
+            if padding is None:
+                return None
+        scale = np.float32(gain[0])
+        shares, lacks = gain / float(scale), (zero_point - points) * gain
+        mean = np.clip(np.rint(points), 0, 255).astype(np.uint8)
+        raw = _dequantised(model.graph, _planes(model.graph, frame, padding, mean), scale, zero_point)
+        for node, _ in users:
+            if padding is not None:
+                node.attributes["pads"] = ir.AttrInt64s("pads", [0, 0, 0, 0])
+            _adjust(model.graph, readers[id(node)], shares, lacks)
+            node.replace_input_with(0, raw)
+        return Raw(raw, scale, zero_point, shares, lacks)
+    return None
+
+
+def _affine(value: ir.Value, frame: ir.Value) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Gain and offset per channel, if the value is the frame times one plus the other, in float and channels first."""
+    steps: list[tuple[str, NDArray[np.float64]]] = []
+    node = value.producer()
+    while node is not None and node.op_type in ("Div", "Mul", "Sub", "Add"):
+        first, second = node.inputs
+        if first is None or second is None or second.const_value is None or first.const_value is not None:
+            return None
+        steps.append((node.op_type, constant(second).astype(np.float64).reshape(-1)))
+        node = first.producer()
+    if node is None or node.op_type != "Transpose" or tuple(node.attributes["perm"].as_ints()) != _NCHW:
+        return None
+    cast = node.inputs[0].producer() if node.inputs[0] is not None else None
+    if cast is None or cast.op_type != "Cast" or cast.inputs[0] is not frame:
+        return None
+    channels = frame.shape[-1] if frame.shape is not None else None
+    if not isinstance(channels, int) or any(one.size not in (1, channels) for _, one in steps):
+        return None
+    gain, offset = np.ones(channels), np.zeros(channels)
+    for kind, number in reversed(steps):
+        if kind in ("Div", "Mul"):
+            factor = 1 / number if kind == "Div" else number
+            gain, offset = gain * factor, offset * factor
+        else:
+            offset = offset + (number if kind == "Add" else -number)
+    return gain, offset
+
+
+def _same_padding(nodes: Sequence[ir.Node]) -> tuple[int, int, int, int] | None:
+    """Top, left, bottom, right that all the convolutions pad; None where they differ or do not say."""
+    if any(node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET" for node in nodes):
+        return None
+    found = {tuple(node.attributes.get_ints("pads", (0, 0, 0, 0))) for node in nodes}
+    pads = found.pop()
+    return None if found or len(pads) != 4 else (pads[0], pads[1], pads[2], pads[3])
+
+
+def _adjust(graph: ir.Graph, layer: Layer, shares: NDArray[np.float64], lacks: NDArray[np.float64]) -> None:
+    """Weights for channels of one scale; the bias takes what the channels lack."""
+    weight, bias = layer.weight.astype(np.float64), layer.bias
+    more = np.tensordot(weight.sum(axis=(2, 3)), lacks, axes=1)
+    whole = (np.zeros(weight.shape[0]) if bias is None else bias) + more
+    moved = (weight * shares[None, :, None, None]).astype(np.float32)
+    layer.node.replace_input_with(1, _constant(graph, f"{layer.name}.raw.weight", moved))
+    if len(layer.node.inputs) < 3:
+        layer.node.resize_inputs(3)
+    layer.node.replace_input_with(2, _constant(graph, f"{layer.name}.raw.bias", whole.astype(np.float32)))
+
+
+def _planes(graph: ir.Graph, frame: ir.Value, pads: tuple[int, int, int, int] | None, mean: Bytes) -> list[ir.Node]:
+    """The frame's bytes, channels first; with ``pads`` every channel has a rim of its mean, for any batch."""
+    planes = ir.Value(name="raw.planes")
+    perm = {"perm": ir.AttrInt64s("perm", _NCHW)}
+    nodes = [ir.Node("", "Transpose", [frame], perm, outputs=[planes], name="raw.transpose")]
+    if pads is None:
+        return nodes
+    sizes = _constant(graph, "raw.split.sizes", np.ones(mean.size, np.int64))
+    apart = [ir.Value(name=f"raw.plane{index}") for index in range(mean.size)]
+    nodes.append(
+        ir.Node("", "Split", [planes, sizes], {"axis": ir.AttrInt64("axis", 1)}, outputs=apart, name="raw.split")
+    )
+    top, left, bottom, right = pads
+    rim = _constant(graph, "raw.rim", np.asarray([0, 0, top, left, 0, 0, bottom, right], np.int64))
+    padded = [ir.Value(name=f"raw.plane{index}.padded") for index in range(mean.size)]
+    for index, byte in enumerate(mean):
+        value = _constant(graph, f"raw.plane{index}.mean", np.asarray(byte, np.uint8))
+        nodes.append(
+            ir.Node("", "Pad", [apart[index], rim, value], outputs=[padded[index]], name=f"raw.plane{index}.pad")
+        )
+    whole = ir.Value(name="raw.planes.padded")
+    nodes.append(ir.Node("", "Concat", padded, {"axis": ir.AttrInt64("axis", 1)}, outputs=[whole], name="raw.join"))
+    return nodes
+
+
+def _dequantised(graph: ir.Graph, nodes: list[ir.Node], scale: np.float32, zero_point: int) -> ir.Value:
+    """What the last of the nodes gives as floats; all of them go to the graph's start."""
+    out = ir.Value(name="raw.dequantized")
+    step = _constant(graph, "raw.scale", np.asarray(scale, np.float32))
+    zero = _constant(graph, "raw.zero_point", np.asarray(zero_point, np.uint8))
+    last = ir.Node("", "DequantizeLinear", [nodes[-1].outputs[0], step, zero], outputs=[out], name="raw.dequantize")
+    graph.insert_before(graph.node(0), [*nodes, last])
+    return out
+
+
+def _constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
+    tensor = ir.tensor(array, name=name)
+    value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
+    graph.register_initializer(value)
+    return value
