@@ -2,6 +2,8 @@
 
     python -m benchmarks.papers [--markdown] [--json PATH|-] [--results DIR]
 
+In a pipe the tables are Markdown, since boxes would be cut to 80 columns.
+
 Nothing is run and, but for --json PATH, nothing is written. Rows and the papers' figures stand in `papers.toml`.
 Ours are means over images of `val --json` files (DRIVE: pooled over pixels, as the field does) in `results/`, with
 the standard deviation over seeds where there are several runs of one recipe on the same frames. A file that lacks
@@ -211,21 +213,22 @@ def main() -> None:
         write_json({"rows": [asdict(row) for row in found]}, words.json_to)
         if words.json_to == "-":
             return
+    from rich.console import Console
+    from rich.table import Table
+
+    screen = Console()
     papers = tomllib.loads((HERE / "papers.toml").read_text(encoding="utf-8"))
     for of in ("npnet", "dnlnet"):
         head, body = lines(found, of, papers[of]["columns"])
         title = f"{papers[of]['title']}: the paper → ours"
-        if words.markdown:
+        if words.markdown or not screen.is_terminal:
             print(f"## {title}\n\n| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
             print("\n".join("| " + " | ".join(cells) + " |" for cells in body) + "\n")
             continue
-        from rich.console import Console
-        from rich.table import Table
-
         table = Table(*head, title=title, title_justify="left", show_lines=True)
         for cells in body:
             table.add_row(*cells)
-        Console().print(table)
+        screen.print(table)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ def test_a_size_that_was_not_timed_says_why(tmp_path: Path) -> None:
 
 def test_tables_for_people_name_what_our_sources_lack() -> None:
     text = ran("--markdown")
+    assert ran() == text  # in a pipe
     assert "| 1 | SegNet, CVC-ClinicDB | 29.44 → 29.44 | 67.67 → 67.67 | not in our sources → – |" in text
     assert "0.7766 → 0.7931 ± 0.0224 (n=3)" in text
     assert "DeepLabV3+" in text
