@@ -63,8 +63,8 @@ def _operating(manifest: mf.Manifest) -> list[str]:
         chosen = next(one.threshold for one in manifest.classes if one.name == point.class_)
         rule = "as given at export; measured on" if point.rule == "given" else f"by the rule {point.rule} on"
         text = (
-            f"{point.class_}: {chosen} of 255, {rule} {point.data} {point.split}, where the calibration error (ECE) of the "
-            f"pixels is {point.ece:.4f}."
+            f"{point.class_}: {chosen} of 255, {rule} {point.data} {point.split}, where the "
+            f"calibration error (ECE) of the pixels is {point.ece:.4f}."
         )
         lines += ["## Operating point", "", text, "", "| threshold | sensitivity | precision |", "|---|---|---|"]
         rows = zip(point.thresholds, point.sensitivity, point.precision, strict=True)
