@@ -30,6 +30,17 @@ def test_zoo_bundle_is_whole(name: str) -> None:
     assert f"`{name}`" in (ZOO / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", zoo_names())
+def test_int8_costs_little_on_the_test_split(name: str) -> None:
+    """Within 0.3 Dice points of float, every INT8 graph on every set, as `export` measured the built engines."""
+    manifest = require_manifest(open_bundle(name))
+    found = [one for one in manifest.evaluations if one.split == "test" and one.subject != "float"]
+    int8 = {one.name for one in manifest.graphs if one.precision == "int8"}
+    sets = [one.name for one in manifest.training.data]
+    assert {(one.subject, one.data) for one in found} == {(graph, data) for graph in int8 for data in sets}
+    assert [one for one in found if one.dice_drop is None or one.dice_drop > 0.003] == []
+
+
 def test_zoo_is_small() -> None:
     assert zoo_names()
     assert sum(file.stat().st_size for file in ZOO.rglob("*") if file.is_file()) < 30_000_000
