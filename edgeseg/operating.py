@@ -13,7 +13,10 @@ DICE_MARGIN = 0.005
 
 
 def choose(histogram: Histogram, rule: str) -> int:
-    """Threshold 1 to 255 by "max dice", or by "sensitive": the lowest whose Dice is within 0.005 of the best."""
+    """Threshold 1 to 255 by "max dice", or by "sensitive": the lowest whose Dice is within 0.005 of the best.
+
+    Only of a histogram with pixels of the class: without any, every threshold is as good.
+    """
     dice = curve(histogram)[2][1:]
     if rule == "sensitive":
         return int(np.flatnonzero(dice >= dice.max() - DICE_MARGIN)[0]) + 1

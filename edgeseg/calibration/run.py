@@ -86,6 +86,12 @@ def reuse(loaded: Table, graph: bytes, manifest: mf.Manifest, where: str, chosen
     return loaded
 
 
+def moved_to(loaded: Table, graph: bytes) -> Table:
+    """The table as one of a graph of the same arithmetic, whose metadata alone differs."""
+    head = loaded.calibration.model_copy(update={"graph_sha256": mf.sha256(graph)})
+    return loaded.model_copy(update={"calibration": head})
+
+
 def with_method(loaded: Table, method: str) -> Table:
     """The same frames under another method: the histograms in the table are enough."""
     if loaded.calibration.method == method:

@@ -121,7 +121,9 @@ def _cache_file(graph: bytes, table: Table, pairs: Sequence[Pair]) -> Path:
     import openvino
 
     frames = "".join(mf.sha256(one.image.read_bytes()) + mf.sha256(one.mask.read_bytes()) for one in pairs)
-    parts = [mf.sha256(graph), mf.sha256(tables.dump(table)), int8_form(), frames, openvino.__version__]
+    # The emitted graph stands for the emitters: what they write changes with edgeseg.
+    emitted = mf.sha256(forms.emit(int8_form(), graph, table).data)
+    parts = [mf.sha256(graph), mf.sha256(tables.dump(table)), int8_form(), emitted, frames, openvino.__version__]
     return cache_home() / "sensitivity" / f"{mf.sha256(' '.join(parts).encode())}.json"
 
 

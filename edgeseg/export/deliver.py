@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg import atomic, console
 from edgeseg import manifest as mf
 from edgeseg.bundle import SUFFIX, ZOO, Source, open_model, require_manifest
+from edgeseg.errors import UsageError
 from edgeseg.export import engines
 from edgeseg.export.extend import Extended, extend
 from edgeseg.export.request import Request
+from edgeseg.export.wanted import FP16, INT8
 
 if TYPE_CHECKING:
     from edgeseg.export import check, parity
@@ -53,6 +56,8 @@ def deliver(
         EdgesegError: see :func:`edgeseg.export.run.export_run` and :func:`edgeseg.export.extend.extend`.
     """
     head = require_manifest(source)
+    if request.threshold is not None and source.kind == "bundle":
+        request = all_that_is_held(request, head, source)
     target = out or _place(source, head)
     engines.check(request.engines, str(target), device)
     atomic.check_writable(target)
@@ -73,6 +78,30 @@ def deliver(
         step("writing the Triton model repository")
         triton.write(open_model(str(done.path)), request.triton)
     return done
+
+
+def all_that_is_held(request: Request, head: mf.Manifest, source: Source) -> Request:
+    """Another operating point for a bundle, where no graphs are asked for: for every graph that it holds.
+
+    Raises:
+        UsageError: it holds something that cannot be made again without being asked for.
+    """
+    if request.wanted.graphs or request.variants or request.engines:
+        return request
+    held = [one for one in head.graphs if one.name in (*INT8, *FP16)]
+    others = [one.name for one in head.graphs if one not in held and one.name != "float"]
+    others += [one.name for one in head.engines]
+    if others:
+        raise UsageError(
+            f"{source.path}: {others[0]} keeps the old operating point; ask for what you want of the bundle again "
+            "(--int8, --fp16, --batch, --dynamic, --target)"
+        )
+    exclude = request.wanted.exclude
+    layers = sorted({layer for one in held for layer in one.float_layers})
+    if exclude is None and layers:
+        exclude = "|".join(f"^{re.escape(layer)}$" for layer in layers)
+    wanted = replace(request.wanted, graphs=tuple(one.name for one in held), exclude=exclude)
+    return replace(request, wanted=wanted)
 
 
 def _exported(

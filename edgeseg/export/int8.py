@@ -46,6 +46,8 @@ def make(
     reference: Sequence[gate.Measured],
     frames: Sequence[Image],
     step: Step,
+    *,
+    calibrated: bytes | None = None,
 ) -> Made:
     """Emits the wanted graphs and lets both gates look at them.
 
@@ -58,6 +60,7 @@ def make(
         reference: the float graph on the accuracy gate's frames; empty without labelled frames.
         frames: fitted frames for the parity gate.
         step: told what happens next.
+        calibrated: the graph before its metadata changed, which tables belong to; by default ``graph``.
 
     Raises:
         GateError: a gate says no.
@@ -65,7 +68,10 @@ def make(
     """
     if not wanted.graphs:
         return Made()
-    out = Made(table=find_table(graph, manifest, source, wanted, data, step) if wanted.int8 else None)
+    out = Made()
+    if wanted.int8:
+        table = find_table(calibrated or graph, manifest, source, wanted, data, step)
+        out.table = calibration.moved_to(table, graph)
     exclude = excluded(graph, wanted.exclude)
     gated = [name for name in wanted.graphs if name in GATED]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeseg import manifest as mf
 from edgeseg.data.dataset import read_pair
 from edgeseg.data.select import Selection
-from edgeseg.errors import UsageError
+from edgeseg.errors import DataError, UsageError
 from edgeseg.evaluate import Predict, probability_of
 from edgeseg.operating import choose, point
 from edgeseg.postprocess import threshold_level
@@ -39,6 +39,8 @@ def parse(text: str) -> str | float:
 def histograms(selections: Sequence[Selection], predict: Predict, manifest: mf.Manifest) -> NDArray[np.int64]:
     """Pixels of the frames at their own size by class, truth (0 other, 1 the class) and probability: [K, 2, 256].
 
+    Before ``output.min_area`` drops small components, as in training.
+
     Raises:
         DataError: a frame or mask is not what it should be.
     """
@@ -63,12 +65,15 @@ def at(asked: str | float, selections: Sequence[Selection], predict: Predict, ma
         manifest: of the model.
 
     Raises:
-        DataError: a frame or mask is not what it should be.
+        DataError: a frame or mask is not what it should be, or no mask has a pixel of a class.
     """
     data = "+".join(one.dataset.name for one in selections)
-    split = "+".join(sorted({one.split for one in selections}))
+    # A list may be called test.txt; that none of its frames is one was seen to (data/select.py).
+    split = "+".join(sorted({one.split if one.split != "test" else "list test" for one in selections}))
     classes, points = [manifest.classes[0]], []
     for one, histogram in zip(manifest.classes[1:], histograms(selections, predict, manifest), strict=True):
+        if not histogram[1].any():
+            raise DataError(f"{data} {split}: no mask has a pixel of {one.name}, so its threshold cannot be measured")
         rule, chosen = (
             (asked, choose(histogram, asked)) if isinstance(asked, str) else ("given", threshold_level(asked))
         )

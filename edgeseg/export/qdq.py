@@ -17,7 +17,7 @@ from edgeseg.calibration.table import Table, Tensor
 from edgeseg.errors import ModelError
 from edgeseg.export.layers import Layer, consumers, layers
 from edgeseg.export.raw_input import read_raw
-from edgeseg.export.rounding import round_weights
+from edgeseg.export.rounding import nearest, round_weights
 
 Use = tuple[ir.Node, int]
 # Between two quantised layers these run on 8-bit values (form cpu), so that nothing is stored as float in between.
@@ -80,7 +80,7 @@ def quantise(
     every = layers(model)
     chosen = [layer for layer in every if layer.name not in left]
     read_before = chosen[0].input.name if chosen else None
-    raw = read_raw(model, chosen) if style.raw else None
+    raw = read_raw(model, chosen, every if alone else chosen) if style.raw else None
     points = _points(model, chosen, style, every if alone else chosen)
     scales = _scales(points, table.ranges(), style)
     means = {name: one.channel_mean for name, one in table.ranges().items()}
@@ -210,7 +210,9 @@ def _quantise_weights(graph: ir.Graph, layer: Layer, source: Scale, style: Style
     if style.int_bias and bias is not None:
         # An int32 bias must hold the value: a dead channel's scale is raised until it does.
         scale = np.maximum(scale, np.abs(bias) / (float(source.scale) * 2.0**30)).astype(np.float32)
-    rounded = round_weights(weight, scale, axis, style.weight_levels)
+    # A transposed convolution with a stride sees a part of each kernel at a time: sums over all of it tell nothing.
+    rounding = nearest if layer.node.op_type == "ConvTranspose" else round_weights
+    rounded = rounding(weight, scale, axis, style.weight_levels)
     shape = [-1 if index == axis else 1 for index in range(weight.ndim)]
     shift = _mean_shift(rounded * scale.reshape(shape) - weight, means, layer)
     if shift is not None:

@@ -29,7 +29,7 @@ class Raw:
     Attributes:
         value: the dequantised bytes.
         scale: a number.
-        zero_point: the byte that padding is.
+        zero_point: the byte that is 0; where channels have a rim of their own, about the mean of theirs.
         shares: what the layers read before is ``value`` times these plus ``lacks``; [channels].
         lacks: as said; [channels].
     """
@@ -45,18 +45,19 @@ class Raw:
         return [float(one) for one in (np.asarray(before) - self.lacks) / self.shares] if before else []
 
 
-def read_raw(model: ir.Model, chosen: Sequence[Layer]) -> Raw | None:
+def read_raw(model: ir.Model, chosen: Sequence[Layer], towards: Sequence[Layer]) -> Raw | None:
     """Lets layers read the frame's bytes, and adjusts their weights and bias.
 
     Args:
         model: the float frame graph, changed in place.
-        chosen: the layers to be quantised.
+        chosen: the layers to be quantised, in graph order; the first must read the frame.
+        towards: all that may read bytes; more than the chosen for the ranking, which quantises one at a time.
 
     Returns:
-        None, and nothing is changed, where the frame is not normalised channel by channel before plain convolutions
-        that are all chosen, or where means are no bytes.
+        None, and nothing is changed, where something else than convolutions without groups (pooling, a residual, a
+        layer that stays in float) reads the normalised frame, means are no bytes, or means and padding differ.
     """
-    readers = {id(layer.node): layer for layer in chosen if layer.node.op_type == "Conv"}
+    readers = {id(layer.node): layer for layer in towards if layer.node.op_type == "Conv"}
     frame = model.graph.inputs[0]
     for layer in chosen[:1]:
         found = _affine(layer.input, frame)
@@ -76,10 +77,12 @@ def read_raw(model: ir.Model, chosen: Sequence[Layer]) -> Raw | None:
             padding = _same_padding([node for node, _ in users])
             if padding is None:
                 return None
+            padding = padding if any(padding) else None
         scale = np.float32(gain[0])
         shares, lacks = gain / float(scale), (zero_point - points) * gain
+        prefix = _free_name(model.graph)
         mean = np.clip(np.rint(points), 0, 255).astype(np.uint8)
-        raw = _dequantised(model.graph, _planes(model.graph, frame, padding, mean), scale, zero_point)
+        raw = _dequantised(model.graph, prefix, _planes(model.graph, prefix, frame, padding, mean), scale, zero_point)
         for node, _ in users:
             if padding is not None:
                 node.attributes["pads"] = ir.AttrInt64s("pads", [0, 0, 0, 0])
@@ -117,6 +120,15 @@ def _affine(value: ir.Value, frame: ir.Value) -> tuple[NDArray[np.float64], NDAr
     return gain, offset
 
 
+def _free_name(graph: ir.Graph) -> str:
+    """Of nothing in the graph, nor of what the emitters derive from its names."""
+    names = {value.name or "" for node in graph for value in node.outputs} | set(graph.initializers)
+    prefix = "frame.bytes"
+    while any(name.startswith(prefix) for name in names):
+        prefix += "_"
+    return prefix
+
+
 def _same_padding(nodes: Sequence[ir.Node]) -> tuple[int, int, int, int] | None:
     """Top, left, bottom, right that all the convolutions pad; None where they differ or do not say."""
     if any(node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET" for node in nodes):
@@ -132,43 +144,49 @@ def _adjust(graph: ir.Graph, layer: Layer, shares: NDArray[np.float64], lacks: N
     more = np.tensordot(weight.sum(axis=(2, 3)), lacks, axes=1)
     whole = (np.zeros(weight.shape[0]) if bias is None else bias) + more
     moved = (weight * shares[None, :, None, None]).astype(np.float32)
-    layer.node.replace_input_with(1, _constant(graph, f"{layer.name}.raw.weight", moved))
+    layer.node.replace_input_with(1, _constant(graph, f"{layer.name}.bytes.weight", moved))
     if len(layer.node.inputs) < 3:
         layer.node.resize_inputs(3)
-    layer.node.replace_input_with(2, _constant(graph, f"{layer.name}.raw.bias", whole.astype(np.float32)))
+    layer.node.replace_input_with(2, _constant(graph, f"{layer.name}.bytes.bias", whole.astype(np.float32)))
 
 
-def _planes(graph: ir.Graph, frame: ir.Value, pads: tuple[int, int, int, int] | None, mean: Bytes) -> list[ir.Node]:
+def _planes(
+    graph: ir.Graph, prefix: str, frame: ir.Value, pads: tuple[int, int, int, int] | None, mean: Bytes
+) -> list[ir.Node]:
     """The frame's bytes, channels first; with ``pads`` every channel has a rim of its mean, for any batch."""
-    planes = ir.Value(name="raw.planes")
+    planes = ir.Value(name=f"{prefix}.planes")
     perm = {"perm": ir.AttrInt64s("perm", _NCHW)}
-    nodes = [ir.Node("", "Transpose", [frame], perm, outputs=[planes], name="raw.transpose")]
+    nodes = [ir.Node("", "Transpose", [frame], perm, outputs=[planes], name=f"{prefix}.transpose")]
     if pads is None:
         return nodes
-    sizes = _constant(graph, "raw.split.sizes", np.ones(mean.size, np.int64))
-    apart = [ir.Value(name=f"raw.plane{index}") for index in range(mean.size)]
+    sizes = _constant(graph, f"{prefix}.split.sizes", np.ones(mean.size, np.int64))
+    apart = [ir.Value(name=f"{prefix}.plane{index}") for index in range(mean.size)]
     nodes.append(
-        ir.Node("", "Split", [planes, sizes], {"axis": ir.AttrInt64("axis", 1)}, outputs=apart, name="raw.split")
+        ir.Node("", "Split", [planes, sizes], {"axis": ir.AttrInt64("axis", 1)}, outputs=apart, name=f"{prefix}.split")
     )
     top, left, bottom, right = pads
-    rim = _constant(graph, "raw.rim", np.asarray([0, 0, top, left, 0, 0, bottom, right], np.int64))
-    padded = [ir.Value(name=f"raw.plane{index}.padded") for index in range(mean.size)]
+    rim = _constant(graph, f"{prefix}.rim", np.asarray([0, 0, top, left, 0, 0, bottom, right], np.int64))
+    padded = [ir.Value(name=f"{prefix}.plane{index}.padded") for index in range(mean.size)]
     for index, byte in enumerate(mean):
-        value = _constant(graph, f"raw.plane{index}.mean", np.asarray(byte, np.uint8))
+        value = _constant(graph, f"{prefix}.plane{index}.mean", np.asarray(byte, np.uint8))
         nodes.append(
-            ir.Node("", "Pad", [apart[index], rim, value], outputs=[padded[index]], name=f"raw.plane{index}.pad")
+            ir.Node("", "Pad", [apart[index], rim, value], outputs=[padded[index]], name=f"{prefix}.plane{index}.pad")
         )
-    whole = ir.Value(name="raw.planes.padded")
-    nodes.append(ir.Node("", "Concat", padded, {"axis": ir.AttrInt64("axis", 1)}, outputs=[whole], name="raw.join"))
+    whole = ir.Value(name=f"{prefix}.planes.padded")
+    nodes.append(
+        ir.Node("", "Concat", padded, {"axis": ir.AttrInt64("axis", 1)}, outputs=[whole], name=f"{prefix}.join")
+    )
     return nodes
 
 
-def _dequantised(graph: ir.Graph, nodes: list[ir.Node], scale: np.float32, zero_point: int) -> ir.Value:
+def _dequantised(graph: ir.Graph, prefix: str, nodes: list[ir.Node], scale: np.float32, zero_point: int) -> ir.Value:
     """What the last of the nodes gives as floats; all of them go to the graph's start."""
-    out = ir.Value(name="raw.dequantized")
-    step = _constant(graph, "raw.scale", np.asarray(scale, np.float32))
-    zero = _constant(graph, "raw.zero_point", np.asarray(zero_point, np.uint8))
-    last = ir.Node("", "DequantizeLinear", [nodes[-1].outputs[0], step, zero], outputs=[out], name="raw.dequantize")
+    out = ir.Value(name=f"{prefix}.dequantized")
+    step = _constant(graph, f"{prefix}.scale", np.asarray(scale, np.float32))
+    zero = _constant(graph, f"{prefix}.zero_point", np.asarray(zero_point, np.uint8))
+    last = ir.Node(
+        "", "DequantizeLinear", [nodes[-1].outputs[0], step, zero], outputs=[out], name=f"{prefix}.dequantize"
+    )
     graph.insert_before(graph.node(0), [*nodes, last])
     return out
 

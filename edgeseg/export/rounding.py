@@ -2,8 +2,9 @@
 
 Neighbouring values of a feature map are much alike, and after a ReLU none is negative: what a convolution loses by
 rounding is nearly the *sum* of its weights' errors times the local mean. So after rounding to the nearest, weights
-with the largest errors of that sign go to their other neighbour until the sum of each kernel, then of each channel, is
-within half a step (SQuant: Guo et al., ICLR 2022, arXiv 2202.07471). No data is needed.
+with the largest errors of that sign go to their other neighbour until the sum of each kernel is within half a step,
+and then one more in some kernels until that of each output channel is (SQuant: Guo et al., ICLR 2022, arXiv
+2202.07471). No data is needed.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ def round_weights(weight: NDArray[np.float32], scale: NDArray[np.float32], axis:
     moved = _moves_of(np.where(able, sums * towards, -np.inf).swapaxes(1, 2), np.abs(error.sum((1, 2)))[:, None])
     np.put_along_axis(whole, best, np.take_along_axis(whole, best, 2) - towards * moved.swapaxes(1, 2), 2)
     return np.moveaxis(whole.reshape(first.shape), 0, axis).astype(np.int8)
+
+
+def nearest(weight: NDArray[np.float32], scale: NDArray[np.float32], axis: int, levels: int) -> NDArray[np.int8]:
+    """Weights as int8, half to even."""
+    shape = [-1 if index == axis else 1 for index in range(weight.ndim)]
+    return np.clip(np.rint(weight / scale.reshape(shape)), -levels, levels).astype(np.int8)
 
 
 def _moves(error: Floats, whole: Floats, levels: int) -> Floats:

@@ -96,15 +96,19 @@ def export_run(
     pairs = [pair for selection in selections for pair in selection.pairs]
     frames = check.fitted_frames(pairs, run.frame, PARITY_FRAMES) if pairs else phantom_frames(run)
     graph = float_graph(source, run, opset, frames, step)
+    calibrated, calibrate_on = graph.data, data
     if threshold is not None:
         step("measuring the operating point")
         run, graph = moved(threshold, graph, selections, run)
+        if source.kind == "bundle" and run.calibration is not None and wanted.calibration is None:
+            calibrate_on = []  # its own table: only the threshold was asked for
     reference = {}
     for backend in check.ENGINES if selections else ():
         step(f"evaluating the float graph on {backend}")
         reference[backend] = gate.measure("float", backend, graph.data, selections, run)
     some = frames[:: max(1, len(frames) // QUANTISED_PARITY_FRAMES)]
-    made = int8.make(graph.data, run, source, wanted, data, reference.get("onnxruntime", []), some, step)
+    reference_there = reference.get("onnxruntime", [])
+    made = int8.make(graph.data, run, source, wanted, calibrate_on, reference_there, some, step, calibrated=calibrated)
     entries = [Form(float_entry(graph.data, run, graph.opset, "passed" if reference else "parity"), graph.data)]
     entries += [Form(form_entry(name, made, run), graph_) for name, graph_ in made.graphs.items()]
     measured = [*(one for found in reference.values() for one in found), *made.measured]

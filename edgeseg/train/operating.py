@@ -53,13 +53,14 @@ def operating_points(
 ) -> tuple[list[mf.Class], list[mf.OperatingPoint]]:
     """The recipe's classes with their thresholds, and how these were found.
 
-    With ``threshold_rule`` "fixed" the recipe's own thresholds stay.
+    With ``threshold_rule`` "fixed" the recipe's own thresholds stay, and that of a class without a pixel in the frames.
     """
     rule = recipe.train.threshold_rule
     classes: list[mf.Class] = [recipe.classes[0]]
     points: list[mf.OperatingPoint] = []
     for one, histogram in zip(recipe.classes[1:], histograms(net, frames, len(recipe.classes) - 1), strict=True):
-        chosen = (one.threshold or 128) if rule == "fixed" else choose(histogram, rule)
+        how = rule if histogram[1].any() else "fixed"
+        chosen = (one.threshold or 128) if how == "fixed" else choose(histogram, how)
         classes.append(one.model_copy(update={"threshold": chosen}))
-        points.append(point(one.name, rule, chosen, histogram, data, "val"))
+        points.append(point(one.name, how, chosen, histogram, data, "val"))
     return classes, points

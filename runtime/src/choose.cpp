@@ -49,7 +49,7 @@ public:
             throw Error(EDGESEG_E_PENDING, "\"" + pending_ + "\" has not passed its gate on such a device: run `edgeseg verify --update` there, or name backend and precision and set allow_pending");
         }
         if (!saturating_.empty()) {
-            throw Error(EDGESEG_E_UNSUPPORTED, "bundle \"" + manifest_.name + "\": this CPU has no VNNI, and the 8-bit weights of \"" + saturating_ + "\" would overflow in OpenVINO on it: take onnxruntime or fp32, or export again for x86 (int8-cpu-7bit)");
+            throw Error(EDGESEG_E_UNSUPPORTED, "bundle \"" + manifest_.name + "\": this CPU has no VNNI, and the 8-bit weights of \"" + saturating_ + "\" would overflow in OpenVINO on it: take fp32, a library with ONNX Runtime, or export again for x86 (int8-cpu-7bit)");
         }
         const std::string precision = wish_.precision == EDGESEG_PRECISION_AUTO ? "" : std::string(" in ") + to_string(static_cast<Precision>(wish_.precision - 1));
         throw Error(EDGESEG_E_UNSUPPORTED, "bundle \"" + manifest_.name + "\" holds nothing that " + backend_name(wish_.backend) + " of this library can run" + precision + "; export it with that form");

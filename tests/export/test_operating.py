@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+import onnx
 import pytest
 
 import edgeseg
@@ -76,3 +79,62 @@ def test_bad_threshold_is_a_sentence(tiny_bundle: Path, tiny_data: Path, tmp_pat
     words = ("--threshold", "0.5", "--data", tiny_data, "--split", "test", "--out", out)
     assert "nothing may be chosen on it" in edgeseg_cli("export", tiny_bundle, *words).sentence(2)
     assert not out.exists()
+
+
+def test_a_bundle_keeps_what_it_holds(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Cli) -> None:
+    """Another threshold is all that changes: graphs compute what they did, from the same table."""
+    bundle = tmp_path / "held.edgeseg"
+    words = ("--data", tiny_data, "--max-dice-drop", 100)
+    assert edgeseg_cli("export", tiny_run, "--int8", *words, "--out", bundle).code == 0
+    before = edgeseg.open(bundle).manifest
+    weights = {one.name: constants(bundle / one.file) for one in before.graphs}
+    assert edgeseg_cli("export", bundle, "--threshold", "0.3", *words).code == 0
+    after = edgeseg.open(bundle).manifest
+    assert {one.name for one in after.graphs} == {one.name for one in before.graphs}
+    assert after.classes[1].threshold == 77
+    assert after.calibration.frames_sha256 == before.calibration.frames_sha256
+    for one in after.graphs:
+        assert open_model(bundle / one.file).spec.classes[1].threshold == 77
+        now = constants(bundle / one.file)
+        assert all(np.array_equal(value, weights[one.name][name]) for name, value in now.items())
+    assert edgeseg_cli("verify", bundle).code == 0
+    # What it cannot make again by itself is asked for.
+    assert edgeseg_cli("export", bundle, "--dynamic").code == 0
+    said = edgeseg_cli("export", bundle, "--threshold", "0.6", *words).sentence(2)
+    assert "-dynamic keeps the old operating point" in said
+    assert edgeseg.open(bundle).manifest.classes[1].threshold == 77
+
+
+def constants(file: Path) -> dict[str, Any]:
+    return {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(file).graph.initializer}
+
+
+def test_a_table_serves_every_threshold(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Cli) -> None:
+    table = tmp_path / "table.json"
+    assert edgeseg_cli("calibrate", tiny_run, "--data", tiny_data, "--frames", 4, "--out", table).code == 0
+    words = ("--int8", "--target", "arm-cpu", "--calibration", table, "--threshold", "0.3", "--max-dice-drop", 100)
+    done = edgeseg_cli("export", tiny_run, *words, "--data", tiny_data, "--out", tmp_path / "moved.edgeseg")
+    assert done.code == 0, done.err
+    assert edgeseg_cli("verify", tmp_path / "moved.edgeseg").code == 0
+
+
+def test_masks_without_the_class(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Cli) -> None:
+    """Every threshold would be as good: none is chosen or measured."""
+    for folder in ("images", "masks"):
+        (tmp_path / "empty" / folder).mkdir(parents=True)
+    for index in range(4):
+        cv2.imwrite(str(tmp_path / "empty" / "images" / f"e{index}.png"), np.full((48, 64, 3), 90 + index, np.uint8))
+        cv2.imwrite(str(tmp_path / "empty" / "masks" / f"e{index}.png"), np.zeros((48, 64), np.uint8))
+    for asked in ("max-dice", "0.5"):
+        words = ("--data", tmp_path / "empty", "--threshold", asked, "--out", tmp_path / "none.edgeseg")
+        assert "no mask has a pixel of polyp" in edgeseg_cli("export", tiny_bundle, *words).sentence(3)
+    assert not (tmp_path / "none.edgeseg").exists()
+
+
+def test_a_list_may_be_called_test(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Cli) -> None:
+    (listed,) = (tiny_run / "splits").glob("*.val.txt")
+    (tmp_path / "test").write_text(listed.read_text())
+    words = ("--data", tiny_data, "--split", tmp_path / "test", "--threshold", "0.5", "--out", tmp_path / "l.edgeseg")
+    done = edgeseg_cli("export", tiny_run, *words)
+    assert done.code == 0, done.err
+    assert edgeseg.open(tmp_path / "l.edgeseg").manifest.operating_points[0].split == "list test"

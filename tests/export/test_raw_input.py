@@ -38,7 +38,7 @@ def changed(graph: bytes, mean: Sequence[float], std: Sequence[float]) -> bytes:
 
 def raw(graph: bytes) -> tuple[bytes, Any]:
     model = ir.from_proto(onnx.load_from_string(graph))
-    found = read_raw(model, layers(model))
+    found = read_raw(model, layers(model), layers(model))
     proto = ir.to_proto(model)
     del proto.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(proto).SerializeToString(), found
@@ -92,7 +92,8 @@ def test_int8_is_nearer_to_float(small: Any, normalisation: Any, monkeypatch: py
 def left_alone(graph: bytes, exclude: Sequence[str] = ()) -> bool:
     model = ir.from_proto(onnx.load_from_string(graph))
     before = ir.to_proto(model).SerializeToString(deterministic=True)
-    found = read_raw(model, [one for one in layers(model) if one.name not in exclude])
+    chosen = [one for one in layers(model) if one.name not in exclude]
+    found = read_raw(model, chosen, chosen)
     return found is None and ir.to_proto(model).SerializeToString(deterministic=True) == before
 
 
@@ -116,3 +117,51 @@ def test_tensorrt_forms_keep_the_normalisation(small: Any) -> None:
     assert {name: "Sub" in found for name, found in kinds.items()} == {
         "int8-cpu": False, "int8-cpu-7bit": False, "int8-trt-typed": True, "int8-trt-legacy": True,
     }  # fmt: skip
+
+
+def two_readers(name: str) -> bytes:
+    """Two convolutions read the frame, one of them called ``name``; their sum goes to the head."""
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array(np.float32(255), "full"),
+        numpy_helper.from_array(np.full((1, 3, 1, 1), 0.5, np.float32), "mean"),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["frame"], ["cast"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["cast"], ["nchw"], "nchw", perm=[0, 3, 1, 2]),
+        helper.make_node("Div", ["nchw", "full"], ["unit"], "unit"),
+        helper.make_node("Sub", ["unit", "mean"], ["normal"], "normal"),
+    ]
+    for one, source, inputs, outputs in (("left", "normal", 3, 8), (name, "normal", 3, 8), ("head", "both", 8, 1)):
+        if one == "head":
+            nodes.append(helper.make_node("Add", ["left", name], ["both"], "both"))
+        array = rng.normal(0, 0.3, (outputs, inputs, 3, 3)).astype(np.float32)
+        weights.append(numpy_helper.from_array(array, f"{one}.w"))
+        nodes.append(helper.make_node("Conv", [source, f"{one}.w"], [one], one, pads=[1] * 4))
+    nodes += [
+        helper.make_node("Sigmoid", ["head"], ["p"], "p"),
+        helper.make_node("Mul", ["p", "full"], ["grey"], "grey"),
+        helper.make_node("Cast", ["grey"], ["probability"], "out", to=TensorProto.UINT8),
+    ]
+    graph = helper.make_graph(
+        nodes, "two", [helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, HEIGHT, WIDTH, 3])],
+        [helper.make_tensor_value_info("probability", TensorProto.UINT8, [1, 1, HEIGHT, WIDTH])], weights,
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model).SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("name", ["right", "raw", "frame.bytes"])
+def test_names_of_the_network_are_its_own(small: Any, name: str) -> None:
+    graph = two_readers(name)
+    emitted = forms.emit("int8-cpu", graph, table_of(graph, small.frames))
+    assert emitted.quantised == ["left", name, "head"]
+
+
+def test_the_ranking_sees_first_layers_as_they_are_emitted(small: Any) -> None:
+    """One layer at a time is quantised there; both readers of the frame read bytes all the same."""
+    graph = two_readers("right")
+    alone = forms.emit("int8-cpu", graph, table_of(graph, small.frames), ["right", "head"], alone=True)
+    kinds = [node.op_type for node in onnx.load_from_string(alone.data).graph.node]
+    assert alone.quantised == ["left"]
+    assert "Sub" not in kinds
