@@ -59,37 +59,40 @@ def read_raw(model: ir.Model, chosen: Sequence[Layer], towards: Sequence[Layer])
     """
     readers = {id(layer.node): layer for layer in towards if layer.node.op_type == "Conv"}
     frame = model.graph.inputs[0]
-    for layer in chosen[:1]:
-        found = _affine(layer.input, frame)
-        users = list(consumers(layer.input))
-        if found is None or any(id(node) not in readers or index != 0 for node, index in users):
+    if not chosen:
+        return None
+    read = chosen[0].input
+    found = _affine(read, frame)
+    users = list(consumers(read))
+    if found is None or any(id(node) not in readers or index != 0 for node, index in users):
+        return None
+    gain, offset = found
+    weights = [readers[id(node)].weight for node, _ in users]
+    if any(one.shape[1] != gain.size for one in weights):
+        return None  # groups: the weights' second axis is not the frame's channels
+    if (gain <= 0).any():
+        return None
+    points = -offset / gain
+    zero_point = int(np.clip(np.rint(points.mean()), 0, 255))
+    if (points < -_HALF).any() or (points > 255 + _HALF).any():
+        return None
+    padding = None
+    if np.abs(points - zero_point).max() > _HALF:
+        padding = _same_padding([node for node, _ in users])
+        if padding is None:
             return None
-        gain, offset = found
-        weights = [readers[id(node)].weight for node, _ in users]
-        if any(one.shape[1] != gain.size for one in weights):
-            return None  # groups: the weights' second axis is not the frame's channels
-        points = -offset / gain
-        zero_point = int(np.clip(np.rint(points.mean()), 0, 255))
-        if (gain <= 0).any() or (points < -_HALF).any() or (points > 255 + _HALF).any():
-            return None
-        padding = None
-        if np.abs(points - zero_point).max() > _HALF:
-            padding = _same_padding([node for node, _ in users])
-            if padding is None:
-                return None
-            padding = padding if any(padding) else None
-        scale = np.float32(gain[0])
-        shares, lacks = gain / float(scale), (zero_point - points) * gain
-        prefix = _free_name(model.graph)
-        mean = np.clip(np.rint(points), 0, 255).astype(np.uint8)
-        raw = _dequantised(model.graph, prefix, _planes(model.graph, prefix, frame, padding, mean), scale, zero_point)
-        for node, _ in users:
-            if padding is not None:
-                node.attributes["pads"] = ir.AttrInt64s("pads", [0, 0, 0, 0])
-            _adjust(model.graph, readers[id(node)], shares, lacks)
-            node.replace_input_with(0, raw)
-        return Raw(raw, scale, zero_point, shares, lacks)
-    return None
+        padding = padding if any(padding) else None
+    scale = np.float32(gain[0])
+    shares, lacks = gain / float(scale), (zero_point - points) * gain
+    prefix = _free_name(model.graph)
+    mean = np.clip(np.rint(points), 0, 255).astype(np.uint8)
+    raw = _dequantised(model.graph, prefix, _planes(model.graph, prefix, frame, padding, mean), scale, zero_point)
+    for node, _ in users:
+        if padding is not None:
+            node.attributes["pads"] = ir.AttrInt64s("pads", [0, 0, 0, 0])
+        _adjust(model.graph, readers[id(node)], shares, lacks)
+        node.replace_input_with(0, raw)
+    return Raw(raw, scale, zero_point, shares, lacks)
 
 
 def _affine(value: ir.Value, frame: ir.Value) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
