@@ -85,7 +85,7 @@ def test_a_bundle_keeps_what_it_holds(tiny_run: Path, tiny_data: Path, tmp_path:
     """Another threshold is all that changes: graphs compute what they did, from the same table."""
     bundle = tmp_path / "held.edgeseg"
     words = ("--data", tiny_data, "--max-dice-drop", 100)
-    assert edgeseg_cli("export", tiny_run, "--int8", *words, "--out", bundle).code == 0
+    assert edgeseg_cli("export", tiny_run, "--int8", "--target", "x86-openvino", *words, "--out", bundle).code == 0
     before = edgeseg.open(bundle).manifest
     weights = {one.name: constants(bundle / one.file) for one in before.graphs}
     assert edgeseg_cli("export", bundle, "--threshold", "0.3", *words).code == 0
