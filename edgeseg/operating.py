@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg import manifest as mf
 from edgeseg.reliability import Histogram, calibration_error, curve
@@ -10,6 +13,20 @@ from edgeseg.reliability import Histogram, calibration_error, curve
 REPORTED = (32, 64, 96, 128, 160, 192, 224)
 # "sensitive" gives up this much Dice at most: under the spread between two trainings.
 DICE_MARGIN = 0.005
+
+
+def count_pixels(histograms: NDArray[np.int64], probability: NDArray[np.uint8], truth: NDArray[Any]) -> None:
+    """Adds a frame to int64 [K, 2, 256]: pixels by class, truth (0 other, 1 the class) and uint8 probability.
+
+    Args:
+        histograms: changed in place.
+        probability: [K, H, W].
+        truth: [H, W], number of the class, from 1.
+    """
+    for index, levels in enumerate(probability):
+        for is_target in (0, 1):
+            values = levels[(truth == index + 1) == bool(is_target)]
+            histograms[index, is_target] += np.bincount(values, minlength=256)
 
 
 def choose(histogram: Histogram, rule: str) -> int:

@@ -132,8 +132,8 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
             graph = _graph(source.manifest, backend, one, gate, batch)
             if graph is not None:
                 order = "first of int8, fp32" if precision == "auto" else "asked for"
-                passed = one == "fp32" and precision == "auto" and _overflows(source, backend, "int8", batch)
-                return graph, one, f"{order} with gate {gate}" + (f"; INT8 passed over: {NO_VNNI}" if passed else "")
+                overflows = one == "fp32" and precision == "auto" and _overflows(source, backend, "int8", batch)
+                return graph, one, f"{order} with gate {gate}" + (f"; INT8 passed over: {NO_VNNI}" if overflows else "")
     if asked and precision != "auto":
         graph = _graph(source.manifest, backend, precision, "pending", batch)
         if graph is not None:

@@ -137,6 +137,14 @@ def constant(value: ir.Value) -> NDArray[np.float32]:
     return value.const_value.numpy()
 
 
+def initializer(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
+    """A new constant of a graph."""
+    tensor = ir.tensor(array, name=name)
+    value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
+    graph.register_initializer(value)
+    return value
+
+
 def _given(value: ir.Value | None) -> ir.Value:
     if value is None:
         raise ModelError("a layer lacks an input")

@@ -13,7 +13,7 @@ from edgeseg.data.dataset import read_pair
 from edgeseg.data.select import Selection
 from edgeseg.errors import DataError, UsageError
 from edgeseg.evaluate import Predict, probability_of
-from edgeseg.operating import choose, point
+from edgeseg.operating import choose, count_pixels, point
 from edgeseg.postprocess import threshold_level
 
 RULES = {"max-dice": "max dice", "sensitive": "sensitive"}
@@ -47,11 +47,7 @@ def histograms(selections: Sequence[Selection], predict: Predict, manifest: mf.M
     out = np.zeros((len(manifest.classes) - 1, 2, 256), np.int64)
     for pair in (pair for one in selections for pair in one.pairs):
         frame, truth = read_pair(pair)
-        probability = probability_of(frame, predict, manifest)
-        for index, levels in enumerate(probability):
-            for is_target in (0, 1):
-                values = levels[(truth == index + 1) == bool(is_target)]
-                out[index, is_target] += np.bincount(values, minlength=256)
+        count_pixels(out, probability_of(frame, predict, manifest), truth)
     return out
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeseg.errors import ModelError
+from edgeseg.export.layers import initializer
 
 MOVED = (
     "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp",
@@ -43,12 +44,8 @@ def _axes_to_input(graph: ir.Graph, node: ir.Node) -> None:
     axes = node.attributes.pop("axes", None)
     if axes is None:
         return
-    name = f"{node.name}.axes"
-    tensor = ir.tensor(np.asarray(axes.as_ints(), np.int64), name=name)
-    value = ir.Value(name=name, const_value=tensor, shape=ir.Shape([tensor.size]), type=ir.TensorType(tensor.dtype))
-    graph.register_initializer(value)
     node.resize_inputs(2)
-    node.replace_input_with(1, value)
+    node.replace_input_with(1, initializer(graph, f"{node.name}.axes", np.asarray(axes.as_ints(), np.int64)))
 
 
 def _axes_to_attribute(node: ir.Node) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeseg.calibration.table import Table, Tensor
 from edgeseg.errors import ModelError
-from edgeseg.export.layers import Layer, consumers, layers
+from edgeseg.export.layers import Layer, consumers, initializer, layers
 from edgeseg.export.raw_input import read_raw
 from edgeseg.export.rounding import nearest, round_weights
 
@@ -218,14 +218,14 @@ def _quantise_weights(graph: ir.Graph, layer: Layer, source: Scale, style: Style
     if shift is not None:
         bias = (np.zeros(weight.shape[axis], np.float32) if bias is None else bias) - shift
     name = layer.name
-    scale_value = _initializer(graph, f"{name}.weight.scale", scale)
-    zero = _initializer(graph, f"{name}.weight.zero_point", np.zeros(scale.size, np.int8))
+    scale_value = initializer(graph, f"{name}.weight.scale", scale)
+    zero = initializer(graph, f"{name}.weight.zero_point", np.zeros(scale.size, np.int8))
     if style.stored_weights:
-        stored = _initializer(graph, f"{name}.weight.int8", rounded)
+        stored = initializer(graph, f"{name}.weight.int8", rounded)
     else:
         stored = ir.Value(name=f"{name}.weight.int8")
         # The float weights already lie on the grid, so the runtime's own rounding cannot differ.
-        exact = _initializer(graph, f"{name}.weight.float", (rounded * scale.reshape(shape)).astype(np.float32))
+        exact = initializer(graph, f"{name}.weight.float", (rounded * scale.reshape(shape)).astype(np.float32))
         node = ir.Node("", "QuantizeLinear", [exact, scale_value, zero], {"axis": ir.AttrInt64("axis", axis)},
                        outputs=[stored], name=f"{name}.weight.quantize")  # fmt: skip
         graph.insert_before(layer.node, node)
@@ -237,12 +237,12 @@ def _quantise_weights(graph: ir.Graph, layer: Layer, source: Scale, style: Style
     if style.int_bias:
         steps = (scale * source.scale).astype(np.float32)
         whole = np.clip(np.rint(bias / steps), -(2**31) + 1, 2**31 - 1).astype(np.int32)
-        stored = _initializer(graph, f"{name}.bias.int32", whole)
-        bias_scale = _initializer(graph, f"{name}.bias.scale", steps)
-        zero = _initializer(graph, f"{name}.bias.zero_point", np.zeros(steps.size, np.int32))
+        stored = initializer(graph, f"{name}.bias.int32", whole)
+        bias_scale = initializer(graph, f"{name}.bias.scale", steps)
+        zero = initializer(graph, f"{name}.bias.zero_point", np.zeros(steps.size, np.int32))
         layer.node.replace_input_with(2, _dequantized(graph, layer.node, stored, bias_scale, zero, 0, f"{name}.bias"))
     else:
-        layer.node.replace_input_with(2, _initializer(graph, f"{name}.bias.corrected", bias.astype(np.float32)))
+        layer.node.replace_input_with(2, initializer(graph, f"{name}.bias.corrected", bias.astype(np.float32)))
 
 
 def _mean_shift(error: NDArray[np.float32], means: list[float], layer: Layer) -> NDArray[np.float32] | None:
@@ -270,8 +270,8 @@ def _insert_pair(graph: ir.Graph, value: ir.Value, uses: list[Use], scale: Scale
     """Value → Q → DQ → the given users; everybody else keeps reading the float value."""
     kind = np.uint8 if scale.unsigned else np.int8
     name = value.name or ""
-    scale_value = _initializer(graph, f"{name}.scale", scale.scale)
-    zero = _initializer(graph, f"{name}.zero_point", np.asarray(scale.zero_point, kind))
+    scale_value = initializer(graph, f"{name}.scale", scale.scale)
+    zero = initializer(graph, f"{name}.zero_point", np.asarray(scale.zero_point, kind))
     stored, back = ir.Value(name=f"{name}.quantized"), ir.Value(name=f"{name}.dequantized")
     pair = [
         ir.Node("", "QuantizeLinear", [value, scale_value, zero], outputs=[stored], name=f"{name}.quantize"),
@@ -284,10 +284,3 @@ def _insert_pair(graph: ir.Graph, value: ir.Value, uses: list[Use], scale: Scale
         graph.insert_after(producer, pair)
     for node, index in uses:
         node.replace_input_with(index, back)
-
-
-def _initializer(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
-    graph.register_initializer(value)
-    return value

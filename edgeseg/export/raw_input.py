@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edgeseg.export.layers import Layer, constant, consumers
+from edgeseg.export.layers import Layer, constant, consumers, initializer
 
 # Padding is 0 after normalisation, thus the mean frame. One byte says it where all channels' means are within half a
 # level of it; else the frame is padded before the layer, with a byte for each channel.
@@ -147,10 +147,10 @@ def _adjust(graph: ir.Graph, layer: Layer, shares: NDArray[np.float64], lacks: N
     more = np.tensordot(weight.sum(axis=(2, 3)), lacks, axes=1)
     whole = (np.zeros(weight.shape[0]) if bias is None else bias) + more
     moved = (weight * shares[None, :, None, None]).astype(np.float32)
-    layer.node.replace_input_with(1, _constant(graph, f"{layer.name}.bytes.weight", moved))
+    layer.node.replace_input_with(1, initializer(graph, f"{layer.name}.bytes.weight", moved))
     if len(layer.node.inputs) < 3:
         layer.node.resize_inputs(3)
-    layer.node.replace_input_with(2, _constant(graph, f"{layer.name}.bytes.bias", whole.astype(np.float32)))
+    layer.node.replace_input_with(2, initializer(graph, f"{layer.name}.bytes.bias", whole.astype(np.float32)))
 
 
 def _planes(
@@ -162,16 +162,16 @@ def _planes(
     nodes = [ir.Node("", "Transpose", [frame], perm, outputs=[planes], name=f"{prefix}.transpose")]
     if pads is None:
         return nodes
-    sizes = _constant(graph, f"{prefix}.split.sizes", np.ones(mean.size, np.int64))
+    sizes = initializer(graph, f"{prefix}.split.sizes", np.ones(mean.size, np.int64))
     apart = [ir.Value(name=f"{prefix}.plane{index}") for index in range(mean.size)]
     nodes.append(
         ir.Node("", "Split", [planes, sizes], {"axis": ir.AttrInt64("axis", 1)}, outputs=apart, name=f"{prefix}.split")
     )
     top, left, bottom, right = pads
-    rim = _constant(graph, f"{prefix}.rim", np.asarray([0, 0, top, left, 0, 0, bottom, right], np.int64))
+    rim = initializer(graph, f"{prefix}.rim", np.asarray([0, 0, top, left, 0, 0, bottom, right], np.int64))
     padded = [ir.Value(name=f"{prefix}.plane{index}.padded") for index in range(mean.size)]
     for index, byte in enumerate(mean):
-        value = _constant(graph, f"{prefix}.plane{index}.mean", np.asarray(byte, np.uint8))
+        value = initializer(graph, f"{prefix}.plane{index}.mean", np.asarray(byte, np.uint8))
         nodes.append(
             ir.Node("", "Pad", [apart[index], rim, value], outputs=[padded[index]], name=f"{prefix}.plane{index}.pad")
         )
@@ -185,17 +185,10 @@ def _planes(
 def _dequantised(graph: ir.Graph, prefix: str, nodes: list[ir.Node], scale: np.float32, zero_point: int) -> ir.Value:
     """What the last of the nodes gives as floats; all of them go to the graph's start."""
     out = ir.Value(name=f"{prefix}.dequantized")
-    step = _constant(graph, f"{prefix}.scale", np.asarray(scale, np.float32))
-    zero = _constant(graph, f"{prefix}.zero_point", np.asarray(zero_point, np.uint8))
+    step = initializer(graph, f"{prefix}.scale", np.asarray(scale, np.float32))
+    zero = initializer(graph, f"{prefix}.zero_point", np.asarray(zero_point, np.uint8))
     last = ir.Node(
         "", "DequantizeLinear", [nodes[-1].outputs[0], step, zero], outputs=[out], name=f"{prefix}.dequantize"
     )
     graph.insert_before(graph.node(0), [*nodes, last])
     return out
-
-
-def _constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
-    graph.register_initializer(value)
-    return value

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edgeseg.export.layers import LAYERS
+from edgeseg.export.layers import LAYERS, initializer
 
 _MODES = ("half_pixel", "pytorch_half_pixel")
 
@@ -58,8 +58,8 @@ def _replace(graph: ir.Graph, node: ir.Node) -> None:
     if source is None or source.shape is None or target.shape is None:
         return
     (_, _, height, width), (_, _, tall, wide) = list(source.shape), list(target.shape)
-    rows = _constant(graph, f"{node.name}.rows", matrix(_size(height), _size(tall)))
-    columns = _constant(graph, f"{node.name}.columns", np.ascontiguousarray(matrix(_size(width), _size(wide)).T))
+    rows = initializer(graph, f"{node.name}.rows", matrix(_size(height), _size(tall)))
+    columns = initializer(graph, f"{node.name}.columns", np.ascontiguousarray(matrix(_size(width), _size(wide)).T))
     middle = ir.Value(name=f"{node.name}.tall")
     out = ir.Value(name=f"{node.name}.product", type=target.type, shape=target.shape)
     # Columns of the small side first: fewer multiplications.
@@ -77,10 +77,3 @@ def _size(size: int | ir.SymbolicDim) -> int:
     if not isinstance(size, int):
         raise TypeError(size)
     return size
-
-
-def _constant(graph: ir.Graph, name: str, array: NDArray[np.float32]) -> ir.Value:
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, const_value=tensor, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype))
-    graph.register_initializer(value)
-    return value

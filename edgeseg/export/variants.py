@@ -20,6 +20,7 @@ from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.errors import GateError, ModelError
 from edgeseg.export import parity
 from edgeseg.export.check import Image
+from edgeseg.export.layers import initializer
 from edgeseg.steps import network_input
 
 _DYNAMIC = "batch"
@@ -164,11 +165,7 @@ def _fit_nodes(graph: ir.Graph, value: ir.Value, plan: fit.Placement, pad: int) 
         return nodes[-1].outputs[0]
 
     def const(name: str, array: NDArray[np.generic]) -> ir.Value:
-        tensor = ir.tensor(array, name=f"fit.{name}")
-        made = ir.Value(name=f"fit.{name}", const_value=tensor, shape=ir.Shape(array.shape),
-                        type=ir.TensorType(tensor.dtype))  # fmt: skip
-        graph.register_initializer(made)
-        return made
+        return initializer(graph, f"fit.{name}", array)
 
     source, target, (tall, wide) = plan.source, plan.target, plan.network
     if (source.height, source.width) != plan.frame:

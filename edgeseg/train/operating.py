@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeseg import manifest as mf
 from edgeseg.metrics import count
-from edgeseg.operating import choose, point
+from edgeseg.operating import choose, count_pixels, point
 from edgeseg.postprocess import mask_of
 from edgeseg.train.device import ask
 
@@ -28,11 +28,7 @@ def histograms(net: FrameNet, frames: Frames, classes: int) -> Histograms:
     out = np.zeros((classes, 2, 256), np.int64)
     net.eval()
     for frame, truth in (frames[index] for index in range(len(frames))):
-        probability = ask(net, frame)
-        for index in range(classes):
-            for is_target in (0, 1):
-                values = probability[index][(truth.numpy() == index + 1) == bool(is_target)]
-                out[index, is_target] += np.bincount(values, minlength=256)
+        count_pixels(out, ask(net, frame), truth.numpy())
     return out
 
 

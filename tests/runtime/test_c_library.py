@@ -272,7 +272,7 @@ def test_both_choose_the_same_graph(
 
 
 def test_onnx_runtime_takes_full_range_weights_right(library: Library, tmp_path: Path) -> None:
-    """Without the 7-bit graph, on whatever CPU this is: what the zoo's own machine, which had VNNI, wrote down."""
+    """Without the 7-bit graph, on whatever CPU this is: what was written down in Python, on another."""
     path = shutil.copytree(bundle.open_bundle("npnet-polyp").path, tmp_path / "full.edgeseg")
     manifest = json.loads((path / "manifest.json").read_text())
     manifest["graphs"] = [one for one in manifest["graphs"] if one["name"] != "int8-cpu-7bit"]
