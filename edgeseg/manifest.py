@@ -157,7 +157,21 @@ class SplitUse(Part):
     list_sha256: Hash
 
 
+class Ancestor(Part):
+    """A model that a training began with or learnt from, or one before that, and the frames that shaped it."""
+
+    recipe: str
+    seed: int
+    weights_sha256: Hash
+    parent_sha256: Hash | None = None
+    teacher_sha256: Hash | None = None
+    data: list[DataUse]
+    splits: list[SplitUse]
+
+
 class Training(Part):
+    """``ancestors``: nearest first, each once; absent where there are none, and in what older versions wrote."""
+
     recipe: str
     recipe_sha256: Hash
     seed: int
@@ -173,6 +187,23 @@ class Training(Part):
     versions: list[Version]
     data: list[DataUse]
     splits: list[SplitUse]
+    ancestors: list[Ancestor] | None = None
+
+    @property
+    def lineage(self) -> list[Training | Ancestor]:
+        """This training and those before it, nearest first."""
+        return [self, *(self.ancestors or ())]
+
+    @property
+    def whole(self) -> bool:
+        """Whether every model that shaped this one is in its lineage."""
+        named = {sha for one in self.lineage for sha in (one.parent_sha256, one.teacher_sha256) if sha}
+        return named <= {one.weights_sha256 for one in self.lineage}
+
+    @property
+    def all_data(self) -> list[DataUse]:
+        """Data sets of the whole lineage, each once; terms of all of them bind."""
+        return list({one.listing_sha256: one for each in self.lineage for one in each.data}.values())
 
 
 class Calibration(Part):

@@ -47,6 +47,7 @@ def command(
     from edgeseg.train import recipe as recipes
     from edgeseg.train.load import open_start, open_teacher
     from edgeseg.train.run import follows, train
+    from edgeseg.train.write import made_from, terms
 
     if time is not None and (epochs is not None or resume or devices > 1):
         raise UsageError("--time ends by one clock: give it without --epochs, --resume and --devices")
@@ -64,8 +65,13 @@ def command(
         check_parent("--from", start_from, data, seed, split, loaded.train.val_fraction, start.manifest)
     taught_by = None
     if teacher is not None:
-        check_parent("--teacher", str(teacher), data, seed, split, loaded.train.val_fraction)
         taught_by = open_teacher(teacher)
+        check_parent("--teacher", str(teacher), data, seed, split, loaded.train.val_fraction, taught_by.manifest)
+    before = made_from(start, taught_by)
+    bound = terms(loaded, before).research_only and not loaded.terms.research_only
+    if bound and not quiet and not follows(devices):
+        names = " and ".join(one.name for one in before if one.terms.research_only)
+        typer.echo(f"for research only, as {names}: what is made from it is bound by its terms", err=True)
     folder = out or Path("runs") / loaded.name
     train(
         loaded,

@@ -77,21 +77,25 @@ def to_choose(data: list[Path], split: str | None, manifest: mf.Manifest) -> lis
 def _test_stems(dataset: Dataset, manifest: mf.Manifest) -> set[str]:
     """What is held out from the model as test frames, or by the set itself; empty where nothing says."""
     with contextlib.suppress(DataError):
-        return set(_trained_split(dataset, "test", manifest) or dataset.lists.get("test", ()))
+        return set(_trained_split(dataset, "test", manifest.training, manifest.name) or dataset.lists.get("test", ()))
     return set(dataset.lists.get("test", ()))
 
 
 def seen(selection: Selection, manifest: mf.Manifest | None) -> tuple[int, int]:
     """How many frames of a selection the model was trained on, and how many others are of the same groups.
 
-    Groups are sequences or patients. As far as the model's splits can be found again: 0 and 0 where they cannot.
+    Groups are sequences or patients. What the models before it were trained on counts too. As far as the splits can be
+    found again: 0 and 0 where they cannot.
     """
-    with contextlib.suppress(DataError):
-        trained = set(_trained_split(selection.dataset, "train", manifest) or ())
-        groups = {pair.group for pair in selection.dataset.pairs if pair.stem in trained} - {None}
-        others = [pair for pair in selection.pairs if pair.stem not in trained]
-        return len(selection.pairs) - len(others), sum(pair.group in groups for pair in others)
-    return 0, 0
+    if manifest is None:
+        return 0, 0
+    trained: set[str] = set()
+    for one in manifest.training.lineage:
+        with contextlib.suppress(DataError):
+            trained |= set(_trained_split(selection.dataset, "train", one, manifest.name) or ())
+    groups = {pair.group for pair in selection.dataset.pairs if pair.stem in trained} - {None}
+    others = [pair for pair in selection.pairs if pair.stem not in trained]
+    return len(selection.pairs) - len(others), sum(pair.group in groups for pair in others)
 
 
 def check_parent(
@@ -107,28 +111,51 @@ def check_parent(
 
     Args:
         option: that named the model, for the error.
-        name: of the model: a run's folder, whose ``splits/`` say what it saw, or a bundle.
+        name: of the model: a run's folder, whose ``splits/`` say what it was trained on itself, or a bundle.
         data: folders of the training to come.
         seed: of its draws.
         train_list: its ``--split``.
         val_fraction: its recipe's.
-        manifest: of a bundle, which says what it saw; None for a run.
+        manifest: of the model, which says what the models before it saw, and of a bundle what this one saw; None for a
+            run of which only the weights are there.
 
     Raises:
-        UsageError: the model was trained on, or chose by, frames that are held out now; or nothing says by which.
+        UsageError: the model or one before it was trained on, or chose by, frames that are held out now; or nothing
+            says by which.
         DataError: as :func:`edgeseg.data.splits.resolve`.
     """
     for dataset in map(open_dataset, data):
         now = resolve(dataset, seed, train_list=train_list, val_fraction=val_fraction)
-        before = _splits_of(Path(name), dataset) if manifest is None else _saw(option, name, dataset, manifest)
-        for then, held in (("train", "test"), ("train", "val"), ("val", "test")):
-            shared = sorted(before.get(then, set()) & set(now.of(held)))
-            if shared:
-                raise UsageError(
-                    f"{option} {name}: {len(shared)} frames of {dataset.name} (such as {shared[0]}) were in its {then} "
-                    f"split and are in this training's {held} split; take that run's --seed and --split, and a "
-                    "val_fraction that is not larger"
-                )
+        for whose, saw in _saw_before(f"{option} {name}", Path(name), dataset, manifest):
+            for then, held in (("train", "test"), ("train", "val"), ("val", "test")):
+                shared = sorted(saw.get(then, set()) & set(now.of(held)))
+                if shared:
+                    raise UsageError(
+                        f"{option} {name}: {len(shared)} frames of {dataset.name} (such as {shared[0]}) were in "
+                        f"{whose} {then} split and are in this training's {held} split; take that run's --seed and "
+                        "--split, and a val_fraction that is not larger"
+                    )
+
+
+def _saw_before(
+    option: str, run: Path, dataset: Dataset, manifest: mf.Manifest | None
+) -> Iterator[tuple[str, dict[str, set[str]]]]:
+    """Whose, and the stems of each split: of the model itself, then of each model before it."""
+    if manifest is None or manifest.kind == "run":
+        yield "its", _splits_of(run, dataset)
+    else:
+        yield "its", _saw(option, dataset, manifest.training, manifest.name)
+    if manifest is None:
+        return
+    known = {name for one in manifest.training.data for name in (one.name, one.listing_sha256)}
+    for one in manifest.training.ancestors or ():
+        whose = f"an earlier training's ({one.recipe})"
+        try:
+            yield whose, _saw(f"{option}, an earlier training ({one.recipe})", dataset, one, manifest.name)
+        except UsageError:
+            # The set has grown since: what the model held out of it had been checked against that training then.
+            if not known & {dataset.name, dataset.listing_sha256()}:
+                raise
 
 
 def _splits_of(run: Path, dataset: Dataset) -> dict[str, set[str]]:
@@ -137,20 +164,20 @@ def _splits_of(run: Path, dataset: Dataset) -> dict[str, set[str]]:
     return {name: set(read_list(file)) for name, file in files.items() if file.is_file()}
 
 
-def _saw(option: str, name: str, dataset: Dataset, manifest: mf.Manifest) -> dict[str, set[str]]:
-    """Likewise a bundle, as far as it was trained on a set of this name or of these very files."""
+def _saw(who: str, dataset: Dataset, training: mf.Training | mf.Ancestor, name: str) -> dict[str, set[str]]:
+    """Likewise by a manifest, as far as the training was on a set of this name or of these very files."""
     listing = dataset.listing_sha256()
-    same = next((one.name for one in manifest.training.data if one.listing_sha256 == listing), dataset.name)
+    same = next((one.name for one in training.data if one.listing_sha256 == listing), dataset.name)
     dataset = replace(dataset, name=same)
-    known = {one.split for one in manifest.training.splits if one.data == same} & {"train", "val"}
+    known = {one.split for one in training.splits if one.data == same} & {"train", "val"}
     out = {}
     for split in known:
         stems = None
         with contextlib.suppress(DataError):
-            stems = _trained_split(dataset, split, manifest)
+            stems = _trained_split(dataset, split, training, name)
         if stems is None:
             raise UsageError(
-                f"{option} {name}: was trained on a data set {dataset.name}, and {dataset.root} has other files or "
+                f"{who}: was trained on a data set {dataset.name}, and {dataset.root} has other files or "
                 "lists, so that nothing says which of these frames it has seen; begin with its run, or rename the "
                 "folder if these are other frames"
             )
@@ -165,7 +192,7 @@ def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Mani
         if not file.is_file():
             raise DataError(f"--split {name}: is neither train, val, test nor a file of stems")
         return Selection(dataset, file.name, tuple(dataset.subset(read_list(file))))
-    trained = _trained_split(dataset, name, manifest)
+    trained = None if manifest is None else _trained_split(dataset, name, manifest.training, manifest.name)
     if trained is not None:
         return Selection(dataset, name, tuple(dataset.subset(trained)))
     if name in dataset.lists:
@@ -182,14 +209,13 @@ def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Mani
     )
 
 
-def _trained_split(dataset: Dataset, name: str, manifest: mf.Manifest | None) -> tuple[str, ...] | None:
+def _trained_split(
+    dataset: Dataset, name: str, training: mf.Training | mf.Ancestor, model: str
+) -> tuple[str, ...] | None:
     """The split the model was trained with, found again by its hash; None if it was trained on other frames.
 
     A test split that the manifest does not name is the one that goes with the training list that was used.
     """
-    if manifest is None:
-        return None
-    training = manifest.training
     known = {one.split: one for one in training.splits if one.data == dataset.name}
     listings = {one.name: one.listing_sha256 for one in training.data}
     if not known or listings.get(dataset.name) != dataset.listing_sha256():
@@ -199,12 +225,12 @@ def _trained_split(dataset: Dataset, name: str, manifest: mf.Manifest | None) ->
         if by is not None and list_sha256(stems[by.split]) == by.list_sha256:
             if not stems[name] or (name == "test" and set(stems["test"]) & {*stems["train"], *stems["val"]}):
                 raise DataError(
-                    f"{dataset.root}: {manifest.name} was trained on it and no frames are known that it has not seen; "
+                    f"{dataset.root}: {model} was trained on it and no frames are known that it has not seen; "
                     "give --split FILE with a list of such stems"
                 )
             return stems[name]
     raise DataError(
-        f"{dataset.root}: the {name} split that {manifest.name} was trained with cannot be found again "
+        f"{dataset.root}: the {name} split that {model} was trained with cannot be found again "
         "(its lists have changed); give --split FILE, such as the run's splits/ holds"
     )
 

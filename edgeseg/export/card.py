@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from edgeseg import manifest as mf
 
+# Of a model whose parent or teacher came from an edgeseg that wrote no lineage, or as weights alone.
+UNRECORDED = "It began with, or learnt from, a model of which it is not recorded what that was trained on."
+
 
 def write(manifest: mf.Manifest) -> bytes:
     """card.md."""
@@ -23,9 +26,13 @@ def write(manifest: mf.Manifest) -> bytes:
         lines += ["## Use", "", f"Intended: {use.intended}", "", f"Not intended: {', '.join(use.not_intended)}.", "",
                   f"Figures hold for: {use.frames}.", ""]  # fmt: skip
     lines += ["## Data", ""]
-    for data in training.data:
-        parts = ", ".join(f"{one.images} {one.split}" for one in training.splits if one.data == data.name)
-        lines += [f"- {data.name}: {parts}. Terms: {data.terms}."]
+    for each in training.lineage:
+        before = "" if each is training else f"before that, recipe {each.recipe}: "
+        for data in each.data:
+            parts = ", ".join(f"{one.images} {one.split}" for one in each.splits if one.data == data.name)
+            lines += [f"- {before}{data.name}: {parts}. Terms: {data.terms}."]
+    if not training.whole:
+        lines += [f"- {UNRECORDED}"]
     lines += ["", "## Training", ""]
     lines += [
         f"- recipe {training.recipe}, seed {training.seed}, epoch {training.epoch + 1} of {training.epochs}",

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from edgeseg import manifest as mf
 from edgeseg.calibration.sensitivity import Cost
+from edgeseg.export.card import UNRECORDED
 from edgeseg.export.gate import Measured
 
 _Row = TypeVar("_Row", mf.Evaluation, Measured)
@@ -249,12 +250,15 @@ def _graphs(manifest: mf.Manifest, findings: Findings) -> str:
 def _training(manifest: mf.Manifest) -> str:
     training = manifest.training
     rows = [
-        [esc(one.data), esc(one.split), str(one.images), f"<code>{one.list_sha256[:16]}…</code>"]
-        for one in training.splits
+        [esc(each.recipe), esc(one.data), esc(one.split), str(one.images), f"<code>{one.list_sha256[:16]}…</code>"]
+        for each in training.lineage
+        for one in each.splits
     ]
-    terms = "".join(f"<li>{esc(one.name)}: {esc(one.terms)}</li>" for one in training.data)
+    terms = "".join(f"<li>{esc(one.name)}: {esc(one.terms)}</li>" for one in training.all_data)
+    if not training.whole:
+        terms += f"<li>{UNRECORDED}</li>"
     return (
-        f"<section><h2>Trained on</h2>{table(['Data set', 'Split', 'Images', 'List SHA-256'], rows)}<ul class=small>{terms}</ul>"
+        f"<section><h2>Trained on</h2>{table(['Training', 'Data set', 'Split', 'Images', 'List SHA-256'], rows)}<ul class=small>{terms}</ul>"
         f"<p>Recipe {esc(training.recipe)}, seed {training.seed}, epoch {training.epoch + 1} of {training.epochs}, commit "
         f"<code>{esc(training.commit)}</code>{' with uncommitted changes' if training.dirty else ''}; "
         f"{training.parameters:,} parameters, {training.gmac:.2f} GMAC.</p></section>"
@@ -290,7 +294,7 @@ def _lineage(manifest: mf.Manifest) -> str:
         ["weights", f"<code>{training.weights_sha256}</code>"],
         ["training recipe", f"<code>{training.recipe_sha256}</code>"],
     ]
-    rows += [[f"data set {esc(one.name)}", f"<code>{one.listing_sha256}</code>"] for one in training.data]
+    rows += [[f"data set {esc(one.name)}", f"<code>{one.listing_sha256}</code>"] for one in training.all_data]
     if manifest.calibration is not None:
         rows += [["calibration frames", f"<code>{manifest.calibration.frames_sha256}</code>"],
                  ["frame spec", f"<code>{manifest.calibration.frame_spec_sha256}</code>"]]  # fmt: skip

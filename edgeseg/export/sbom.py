@@ -44,8 +44,8 @@ def write(manifest: mf.Manifest) -> bytes:
     ]  # fmt: skip
     parts += [file(one.file, one.sha256, ComponentType.DATA) for one in manifest.documents]
     parts += [
-        file(f"data set {one.name}", one.listing_sha256, ComponentType.DATA, [("terms", one.terms)])
-        for one in manifest.training.data
+        file(f"data set {name}", one.listing_sha256, ComponentType.DATA, [("terms", one.terms)])
+        for name, one in _named(manifest.training.all_data)
     ]
     libraries = {name: _version(name) for name in TOOLS} | {one.name: one.version for one in manifest.training.versions}
     parts += [
@@ -60,6 +60,15 @@ def write(manifest: mf.Manifest) -> bytes:
     bom.serial_number = uuid.UUID(seed[:32])
     bom.register_dependency(model, parts)
     return (JsonV1Dot6(bom).output_as_string(indent=1) + "\n").encode()
+
+
+def _named(data: Sequence[mf.DataUse]) -> list[tuple[str, mf.DataUse]]:
+    """Data sets by names of their own: a set that has grown between two trainings is there twice."""
+    names = [one.name for one in data]
+    return [
+        (one.name if names.index(one.name) == index else f"{one.name} {one.listing_sha256[:12]}", one)
+        for index, one in enumerate(data)
+    ]
 
 
 def _version(name: str) -> str | None:

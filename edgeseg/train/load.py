@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,20 +31,25 @@ if TYPE_CHECKING:
 class Start:
     """What a training begins with.
 
-    ``data`` is a run's safetensors file, or a bundle's float graph where ``manifest`` is not None: the bundle's.
-    ``sha256`` is of the safetensors file in either case.
+    ``data`` is a run's safetensors file or a bundle's float graph, ``sha256`` that of the safetensors file always.
+    ``manifest``: the run's or bundle's; None where only the weights are there.
     """
 
     data: bytes
     sha256: str
     manifest: Manifest | None = None
 
+    @property
+    def folded(self) -> bool:
+        """Whether ``data`` is a graph, whose batch norms are in its convolutions."""
+        return self.manifest is not None and self.manifest.kind == "bundle"
+
 
 def open_start(name: str) -> Start:
     """The weights of a run, or of a bundle or zoo name.
 
     Raises:
-        ModelError: neither, or its files are damaged.
+        ModelError: neither, or its files are damaged or of different runs.
     """
     weights = Path(name) / "weights.safetensors"
     run = False
@@ -55,7 +60,7 @@ def open_start(name: str) -> Start:
             data = weights.read_bytes()
         except OSError as error:
             raise ModelError(f"--from {name}: {weights.name} cannot be read ({error.strerror})") from error
-        return Start(data, sha256(data))
+        return _of_run(name, data)
     try:
         source = open_model(name)
     except ModelError as error:
@@ -67,6 +72,22 @@ def open_start(name: str) -> Start:
         raise ModelError(f"--from {name}: the bundle has no float graph; begin with its run")
     data = source.read(graph.file, graph.sha256)
     return Start(data, source.manifest.training.weights_sha256, source.manifest)
+
+
+def _of_run(name: str, data: bytes) -> Start:
+    start = Start(data, sha256(data))
+    if not (Path(name) / "manifest.json").exists():
+        return start
+    try:
+        manifest = open_model(name).manifest
+    except ModelError as error:
+        raise ModelError(f"--from {error}") from error
+    if manifest is None or manifest.training.weights_sha256 != start.sha256:
+        raise ModelError(
+            f"--from {name}: weights.safetensors is not the file that manifest.json tells of; give the run as it was "
+            "written, or the weights in a folder of their own"
+        )
+    return replace(start, manifest=manifest)
 
 
 def load_run(source: Source) -> FrameNet:
@@ -100,7 +121,7 @@ def open_teacher(run: Path) -> Teacher:
     net = load_run(source)
     if source.manifest.output.channels != 1:
         raise UsageError(f"--teacher {run}: has several classes beside the background; take a run that has one")
-    return Teacher(net, source.manifest.training.weights_sha256, source.manifest.frame)
+    return Teacher(net, source.manifest)
 
 
 class RunPredictor:

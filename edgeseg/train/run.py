@@ -43,7 +43,7 @@ from edgeseg.train.recipe import Recipe
 from edgeseg.train.recorder import Recorder
 from edgeseg.train.teacher import Lessons, Teacher
 from edgeseg.train.unfold import settle, unfold
-from edgeseg.train.write import git_state, write_run
+from edgeseg.train.write import git_state, made_from, terms, write_run
 
 # Frames that the batch norms of an unfolded network are set by.
 SETTLE = 64
@@ -156,7 +156,7 @@ def train(
     if recipe.train.centre:
         level_of(net)
     lessons = None if teacher is None else _lessons(net, teacher, recipe)
-    if start_from is not None and start_from.manifest is not None:
+    if start_from is not None and start_from.manifest is not None and start_from.folded:
         theirs, ours = start_from.manifest.frame, frame_of(recipe)
         if (theirs.steps, theirs.window) != (ours.steps, ours.window):
             raise UsageError(
@@ -168,7 +168,8 @@ def train(
         load_weights(net, start_from.data, "--from", grow=True)
     elif recipe.train.pretrained:
         _pretrain(net, recipe.name)
-    git_state()  # told before a training, not after it
+    git_state()  # told before a training, not after it; so is a notice that is too long
+    terms(recipe, made_from(start_from, teacher))
     with contextlib.nullcontext() if follows(devices) else _folder(out), _quiet():
         sources = open_sources(data, seed, split, recipe.train.val_fraction)
         frame = frame_of(recipe)
@@ -187,7 +188,7 @@ def train(
             )
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
-        if start_from is not None and start_from.manifest is not None:
+        if start_from is not None and start_from.folded:
             shown = list(train_set.some(SETTLE))
             with progress(quiet=quiet) as bar:
                 task = bar.add_task("batch norms", total=len(shown), note="")
@@ -217,9 +218,7 @@ def train(
         net.to(best_device())
         if recipe.train.centre:
             centre(net, val_set)
-        parent = None if start_from is None else start_from.sha256
-        learnt = None if teacher is None else teacher.sha256
-        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, parent, learnt)
+        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, start_from, teacher)
     return out
 
 
@@ -358,7 +357,8 @@ def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
     height, width = recipe.input.height, recipe.input.width
     check_size(teacher.net.net, "the teacher", height, width)
     frame = frame_of(recipe)
-    if (teacher.frame.steps, teacher.frame.window) != (frame.steps, frame.window):
+    theirs = teacher.manifest.frame
+    if (theirs.steps, theirs.window) != (frame.steps, frame.window):
         raise UsageError(f"--teacher: was trained on frames with other steps or window than recipe {recipe.name} names")
     try:
         return Lessons(net, teacher.net, recipe.train.distil, recipe.train.hint)
@@ -377,7 +377,7 @@ def _identity(
     """What must be equal for a resume, named as the user would name it."""
     return {
         "--from": "none" if start is None else start.sha256[:12],
-        "--teacher": "none" if teacher is None else teacher.sha256[:12],
+        "--teacher": "none" if teacher is None else teacher.manifest.training.weights_sha256[:12],
         "--time": "none" if seconds is None else f"{seconds / 3600:g}",
         "recipe": sha256(recipe.model_dump_json().encode())[:12],
         "--seed": str(seed),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgeseg.manifest import Frame
+from edgeseg.manifest import Manifest
 from edgeseg.nets.frame import FrameNet
 
 # A size that every network takes, to ask how many channels a layer gives.
@@ -20,11 +20,10 @@ PROBE = 64
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network, the hash of its weights' file, and how frames were fitted for it."""
+    """A trained network and what its run says of itself."""
 
     net: FrameNet
-    sha256: str
-    frame: Frame
+    manifest: Manifest
 
 
 class Lessons(nn.Module):

@@ -15,6 +15,7 @@ from edgeseg import manifest as mf
 from edgeseg.atomic import atomic_write
 from edgeseg.errors import UsageError
 from edgeseg.nets.count import cost
+from edgeseg.strict_json import MAX_STRING
 from edgeseg.train import pictures
 from edgeseg.train.checkpoint import weights_bytes
 from edgeseg.train.operating import choose_area, operating_points
@@ -22,9 +23,11 @@ from edgeseg.train.operating import choose_area, operating_points
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
     from edgeseg.train.frames import Frames
+    from edgeseg.train.load import Start
     from edgeseg.train.recipe import Recipe
     from edgeseg.train.recorder import Recorder
     from edgeseg.train.run import Source
+    from edgeseg.train.teacher import Teacher
 
 # Population stability index at which a stream's grey histogram is called drifted: the usual rule of thumb.
 PSI_WARN = 0.2
@@ -41,8 +44,8 @@ def write_run(
     sources: list[Source],
     train_set: Frames,
     val_set: Frames,
-    parent_sha256: str | None = None,
-    teacher_sha256: str | None = None,
+    start: Start | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """Writes everything a run holds beside ``last.ckpt`` and ``metrics.csv``; the manifest last."""
     weights = weights_bytes(net, recipe.network.options)
@@ -51,7 +54,7 @@ def write_run(
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
     classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
     manifest = run_manifest(
-        out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, parent_sha256, teacher_sha256
+        out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, start, teacher
     )
     output = manifest.output
     if recipe.train.min_area_rule == "max dice":
@@ -78,8 +81,8 @@ def run_manifest(
     sources: list[Source],
     train_set: Frames,
     weights: bytes,
-    parent_sha256: str | None = None,
-    teacher_sha256: str | None = None,
+    start: Start | None = None,
+    teacher: Teacher | None = None,
 ) -> mf.Manifest:
     """What the run says about itself; `export` copies it unchanged into bundles."""
     from edgeseg.train.run import frame_of, versions
@@ -96,13 +99,14 @@ def run_manifest(
         commit=commit,
         dirty=dirty,
         weights_sha256=mf.sha256(weights),
-        parent_sha256=parent_sha256,
-        teacher_sha256=teacher_sha256,
+        parent_sha256=None if start is None else start.sha256,
+        teacher_sha256=None if teacher is None else teacher.manifest.training.weights_sha256,
         parameters=counted.parameters,
         gmac=round(counted.gmac, 6),
         versions=[mf.Version(name=name, version=version) for name, version in versions().items()],
         data=[mf.DataUse(name=s.dataset.name, listing_sha256=s.listing_sha256, terms=s.dataset.terms) for s in sources],
         splits=[split for source in sources for split in _splits(source)],
+        ancestors=ancestors(made_from(start, teacher)),
     )
     return mf.Manifest(
         kind="run",
@@ -115,12 +119,59 @@ def run_manifest(
         output=mf.Output(channels=len(recipe.classes) - 1, height=height, width=width, min_area=recipe.min_area),
         training=training,
         input_statistics=input_statistics(train_set),
-        terms=recipe.terms,
+        terms=terms(recipe, made_from(start, teacher)),
         use=recipe.use,
         documents=[
             mf.Document(role="weights", file="weights.safetensors", size=len(weights), sha256=mf.sha256(weights))
         ],
     )
+
+
+def made_from(*models: Start | Teacher | None) -> list[mf.Manifest]:
+    """What the models that a training begins with or learns from say of themselves, as far as they do."""
+    return [one.manifest for one in models if one is not None and one.manifest is not None]
+
+
+def terms(recipe: Recipe, before: list[mf.Manifest]) -> mf.Terms:
+    """The recipe's, under those of the models that the training begins with or learns from.
+
+    Raises:
+        UsageError: the notices together are too long for a manifest.
+    """
+    out: mf.Terms = recipe.terms
+    for one in before:
+        if not one.terms.research_only:
+            continue
+        notice = out.notice
+        if one.terms.notice not in notice:
+            notice = f"{notice} {one.name}, which it was made from: {one.terms.notice}".strip()
+        if len(notice.encode()) > MAX_STRING:
+            raise UsageError(
+                f"recipe {recipe.name}: its notice and that of {one.name}, which binds too, are longer than "
+                f"{MAX_STRING} bytes together; shorten [terms] notice"
+            )
+        licence = out.weights_licence if out.research_only else one.terms.weights_licence
+        out = mf.Terms(weights_licence=licence, research_only=True, notice=notice)
+    return out
+
+
+def ancestors(before: list[mf.Manifest]) -> list[mf.Ancestor] | None:
+    """The trainings of models that a training has before it, and those before them; None where there are none."""
+    trainings = [one.training for one in before]
+    nearest = [
+        mf.Ancestor(
+            recipe=one.recipe,
+            seed=one.seed,
+            weights_sha256=one.weights_sha256,
+            parent_sha256=one.parent_sha256,
+            teacher_sha256=one.teacher_sha256,
+            data=one.data,
+            splits=one.splits,
+        )
+        for one in trainings
+    ]
+    found = nearest + [further for one in trainings for further in one.ancestors or ()]
+    return list({one.weights_sha256: one for one in found}.values()) or None
 
 
 def run_name(out: Path, recipe: Recipe) -> str:

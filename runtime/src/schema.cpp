@@ -78,12 +78,19 @@ Fields operating_point() {
             {"thresholds", Type::integers, "", 1, 255}, numbers("sensitivity", 0, 1024, 0, 1), numbers("precision", 0, 1024, 0, 1)};
 }
 
+Field data_used() { return objects("data", {text("name"), hash("listing_sha256"), text("terms")}); }
+
+Field splits_used() {
+    return objects("splits", {text("data"), text("split"), count("images"), hash("list_sha256")});
+}
+
 Fields training() {
     return {text("recipe"), hash("recipe_sha256"), integer("seed"), count("epochs"), count("epoch"), text("commit"), flag("dirty"),
             hash("weights_sha256"), hash("parent_sha256").optional(), hash("teacher_sha256").optional(), count("parameters"), number("gmac"),
             objects("versions", {text("name"), text("version")}),
-            objects("data", {text("name"), hash("listing_sha256"), text("terms")}),
-            objects("splits", {text("data"), text("split"), count("images"), hash("list_sha256")})};
+            data_used(), splits_used(),
+            objects("ancestors", {text("recipe"), integer("seed"), hash("weights_sha256"), hash("parent_sha256").optional(),
+                                  hash("teacher_sha256").optional(), data_used(), splits_used()}).optional()};
 }
 
 Fields calibration() {

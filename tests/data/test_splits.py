@@ -188,7 +188,7 @@ def model(root: Path, splits: Splits, *, seed: int = 0, listing: str | None = No
         if splits.of(name)
     ]
     data = mf.DataUse(name=opened.name, listing_sha256=listing or opened.listing_sha256(), terms="none")
-    training = example.training.model_copy(update={"seed": seed, "data": [data], "splits": uses})
+    training = example.training.model_copy(update={"seed": seed, "data": [data], "splits": uses, "ancestors": None})
     return example.model_copy(update={"training": training})
 
 
@@ -332,6 +332,58 @@ def test_weights_to_begin_with_have_not_seen_what_is_held_out(tmp_path: Path) ->
     other = tmp_path / "set2"
     folder(other)
     check_parent("--from", str(run), [other], 1, None, 0.1)  # another set
+
+
+def ancestor(root: Path, splits: Splits, seed: int = 0) -> mf.Ancestor:
+    one = model(root, splits, seed=seed).training
+    return mf.Ancestor(recipe="npnet-cvc", seed=seed, weights_sha256="0" * 64, data=one.data, splits=one.splits)
+
+
+def later(manifest: mf.Manifest, *before: mf.Ancestor) -> mf.Manifest:
+    return manifest.model_copy(
+        update={"training": manifest.training.model_copy(update={"ancestors": list(before) or None})}
+    )
+
+
+def test_a_model_before_the_parent_has_not_seen_what_is_held_out(tmp_path: Path) -> None:
+    """On another set it learns, on the first it is measured: the manifest of the second tells of the first."""
+    first, second = folder(tmp_path / "first"), folder(tmp_path / "second", 20)
+    manifest = later(model(second, open_and_resolve(second)), ancestor(first, open_and_resolve(first)))
+    check_parent("--from", "b", [first, second], 0, None, 0.1, manifest)
+    said = (
+        r"b: \d+ frames of first \(such as f\d+\) were in an earlier training's \(npnet-cvc\) train split "
+        "and are in this training's test split"
+    )
+    with pytest.raises(UsageError, match=said):
+        check_parent("--from", "b", [first], 1, None, 0.1, manifest)
+    run = manifest.model_copy(update={"kind": "run"})
+    with pytest.raises(UsageError, match=said):
+        check_parent("--teacher", str(tmp_path / "b"), [first], 1, None, 0.1, run)
+    check_parent("--from", "b", [first], 1, None, 0.1, later(manifest))
+
+
+def test_a_set_that_has_changed_since_a_model_before_the_parent_saw_it(tmp_path: Path) -> None:
+    first, second = folder(tmp_path / "first"), folder(tmp_path / "second", 20)
+    old = ancestor(first, open_and_resolve(first))
+    manifest = later(model(second, open_and_resolve(second)), old)
+    for part in ("images", "masks"):
+        (first / part / "f999.png").write_bytes(b"new")
+    with pytest.raises(
+        UsageError, match=r"--from b, an earlier training \(npnet-cvc\): was trained on a data set first"
+    ):
+        check_parent("--from", "b", [first], 0, None, 0.1, manifest)
+    # The parent itself has learnt from what the set is now, and was checked against the one before it then.
+    check_parent("--from", "b", [first], 0, None, 0.1, later(model(first, open_and_resolve(first)), old))
+
+
+def test_frames_that_a_model_before_this_one_was_trained_on_count_as_seen(tmp_path: Path) -> None:
+    first, second = folder(tmp_path / "first"), folder(tmp_path / "second", 20)
+    splits = open_and_resolve(first)
+    manifest = later(model(second, open_and_resolve(second)), ancestor(first, splits))
+    (selection,) = select([first], None, "test", manifest)
+    assert selection.split == "all"
+    assert seen(selection, manifest) == (len(splits.train), 0)
+    assert seen(selection, later(manifest)) == (0, 0)
 
 
 def test_a_validation_frame_of_the_parent_is_no_test_frame(tmp_path: Path) -> None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from edgeseg import manifest as mf
 from edgeseg.export import card
+from edgeseg.export.card import UNRECORDED
 
 
 def test_card_of_the_contracts_example() -> None:
     manifest = mf.parse((Path(__file__).parents[1] / "data" / "contract_manifest.json").read_bytes())
     text = card.write(manifest).decode()
     assert "- cvc_clinicdb: 441 train, 49 val, 122 test. Terms: research and education only." in text
+    assert "- before that, recipe npnet-kvasir: kvasir_seg: 721 train. Terms: research and educational use." in text
+    assert UNRECORDED not in text
     assert "Intended: Research on polyp segmentation in white-light colonoscopy." in text
     assert "Not intended: diagnosis, NBI or other enhanced light." in text
     assert "**Trained on CVC-ClinicDB: research and education only.**" in text
@@ -25,3 +28,9 @@ def test_card_without_an_operating_point() -> None:
     manifest = mf.parse((Path(__file__).parents[1] / "data" / "contract_manifest.json").read_bytes())
     text = card.write(manifest.model_copy(update={"operating_points": []})).decode()
     assert "## Operating point" not in text
+
+
+def test_card_of_a_model_from_one_that_nothing_is_known_of() -> None:
+    manifest = mf.parse((Path(__file__).parents[1] / "data" / "contract_manifest.json").read_bytes())
+    training = manifest.training.model_copy(update={"ancestors": None})
+    assert f"- {UNRECORDED}" in card.write(manifest.model_copy(update={"training": training})).decode()

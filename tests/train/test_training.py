@@ -254,6 +254,13 @@ def test_two_sets_of_one_name(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> N
     assert "two data sets are named phantom; rename" in edgeseg_cli(*words).sentence(2)
 
 
+def before(run: Path) -> dict[str, object]:
+    """What a run's manifest says of its training, as the manifest of one made from it repeats it."""
+    training = json.loads((run / "manifest.json").read_text())["training"]
+    kept = ("recipe", "seed", "weights_sha256", "parent_sha256", "teacher_sha256", "data", "splits")
+    return {key: training[key] for key in kept if key in training}
+
+
 def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "out"
     done = edgeseg_cli("train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", tiny_run, "--out", out)
@@ -262,6 +269,15 @@ def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli
     assert any(not np.array_equal(one[name], two[name]) for name in one)
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["training"]["parent_sha256"] == sha256((tiny_run / "weights.safetensors").read_bytes())
+    assert manifest["training"]["ancestors"] == [before(tiny_run)]
+    # Another generation names both, the nearest first.
+    last = tmp_path / "last"
+    assert edgeseg_cli("train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", out, "--out", last).code == 0
+    manifest = json.loads((last / "manifest.json").read_text())
+    assert manifest["training"]["ancestors"] == [before(out), before(tiny_run)]
+    (out / "weights.safetensors").write_bytes((last / "weights.safetensors").read_bytes())
+    words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", out, "--out", tmp_path / "next"]
+    assert "weights.safetensors is not the file that manifest.json tells of" in edgeseg_cli(*words).sentence(3)
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "weights.safetensors").write_bytes(b"not safetensors")

@@ -131,6 +131,9 @@ def test_training_goes_on_from_a_zoo_name(tiny_data: Path, tmp_path: Path, edges
     start = open_start("npnet-polyp")
     assert start.manifest is not None
     assert manifest["training"]["parent_sha256"] == start.manifest.training.weights_sha256
+    (ancestor,) = manifest["training"]["ancestors"]
+    assert ancestor["weights_sha256"] == start.manifest.training.weights_sha256
+    assert [one["name"] for one in ancestor["data"]] == ["cvc_clinicdb", "kvasir_seg"]
     net, _ = unfolded()
     import safetensors.torch
 
@@ -141,6 +144,31 @@ def test_training_goes_on_from_a_zoo_name(tiny_data: Path, tmp_path: Path, edges
     # One epoch of a warming-up rate away from the zoo's, not a fresh network.
     there = dict(net.state_dict())["net.head.weight"]
     assert float((weights["net.head.weight"] - there).abs().max()) < 0.1 * float(there.abs().max())
+
+
+def test_terms_of_the_model_bind_what_is_made_from_it(
+    tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]
+) -> None:
+    """A recipe for frames that anybody may use does not free weights that learnt from others."""
+    recipe, _ = recipes.load("npnet-phantom")
+    words = ["train", "npnet-phantom", "--imgsz", "64x96", "--epochs", 1, "--data", tiny_data, "--from", "npnet-polyp"]
+    done = edgeseg_cli(*words, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert "for research only, as npnet-polyp: what is made from it is bound by its terms" in done.err
+    zoo = open_start("npnet-polyp").manifest
+    assert zoo is not None
+    terms = json.loads((tmp_path / "run" / "manifest.json").read_text())["terms"]
+    assert terms == {
+        "weights_licence": "LicenseRef-research-only",
+        "research_only": True,
+        "notice": f"{recipe.terms.notice} npnet-polyp, which it was made from: {zoo.terms.notice}",
+    }
+    long = recipe.terms.model_copy(update={"notice": "x" * 1000})
+    file = tmp_path / "long.toml"
+    file.write_text((recipes.FOLDER / "npnet-phantom.toml").read_text().replace(recipe.terms.notice, long.notice))
+    done = edgeseg_cli("train", file, *words[2:], "--out", tmp_path / "other")
+    assert "longer than 1024 bytes together; shorten [terms] notice" in done.sentence(2)
+    assert not (tmp_path / "other").exists()
 
 
 def test_frames_that_a_bundle_may_have_seen(tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]) -> None:
