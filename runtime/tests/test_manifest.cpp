@@ -70,6 +70,19 @@ TEST(json_limits) {
     EXPECT_EQ(parse_json(edge.data(), edge.size()).find("b")->integer, 9007199254740991);
 }
 
+TEST(trainings_before_this_one) {
+    const std::string hash = std::string(64, '0');
+    const auto with = [&hash](const std::string& images) {
+        return R"("splits": [], "ancestors": [{"recipe": "r", "seed": 0, "weights_sha256": ")" + hash + R"(", "parent_sha256": ")" + hash +
+               R"(", "data": [{"name": "d", "listing_sha256": ")" + hash + R"(", "terms": "none"}],
+ "splits": [{"data": "d", "split": "train", "images": )" + images + R"(, "list_sha256": ")" + hash + R"("}]}]})";
+    };
+    EXPECT_EQ(parse(sample::changed(R"("splits": []})", with("7"))).name, "sample");
+    refuse(R"("splits": []})", with("-7"));
+    refuse(R"("splits": []})", R"("splits": [], "ancestors": [{}]})");
+    refuse(R"("splits": []})", R"("splits": [], "ancestors": {}})");
+}
+
 TEST(fields_have_one_type) {
     refuse("\"height\": 24, \"width\": 32, \"channels\"", "\"height\": 24.0, \"width\": 32, \"channels\"");
     refuse("\"height\": 24, \"width\": 32, \"channels\"", "\"height\": \"24\", \"width\": 32, \"channels\"");
