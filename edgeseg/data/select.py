@@ -39,8 +39,13 @@ def select(data: list[Path], split: str | None, default: str, manifest: mf.Manif
         manifest: of the model; None for a bare graph.
 
     Raises:
+        UsageError: a folder given twice, whose frames would count twice.
         DataError: nothing there, or a split that cannot be found again.
     """
+    places = [root.resolve() for root in data]
+    for root, place in zip(data, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError(f"--data {root}: is given twice; its frames would count twice")
     out = [_select(open_dataset(root), split, default, manifest) for root in data]
     if not any(selection.pairs for selection in out):
         raise DataError(f"{', '.join(map(str, data))}: the {split or default} split is empty")

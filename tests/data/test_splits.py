@@ -362,6 +362,13 @@ def test_a_model_before_the_parent_has_not_seen_what_is_held_out(tmp_path: Path)
     check_parent("--from", "b", [first], 1, None, 0.1, later(manifest))
 
 
+def test_a_folder_given_twice(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    (tmp_path / "link").symlink_to(root)
+    with pytest.raises(UsageError, match="--data .*set: is given twice"):
+        select([root, tmp_path / "link"], None, "test", None)
+
+
 def test_a_set_that_has_changed_since_a_model_before_the_parent_saw_it(tmp_path: Path) -> None:
     first, second = folder(tmp_path / "first"), folder(tmp_path / "second", 20)
     old = ancestor(first, open_and_resolve(first))
