@@ -1,11 +1,12 @@
-"""The model card: what a reader must find is in it, from the manifest alone."""
+"""Model card, report and bill of materials: what a reader must find is in them, from the manifest alone."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from edgeseg import manifest as mf
-from edgeseg.export import card
+from edgeseg.export import card, report, sbom
 from edgeseg.export.card import UNRECORDED
 
 
@@ -34,3 +35,24 @@ def test_card_of_a_model_from_one_that_nothing_is_known_of() -> None:
     manifest = mf.parse((Path(__file__).parents[1] / "data" / "contract_manifest.json").read_bytes())
     training = manifest.training.model_copy(update={"ancestors": None})
     assert f"- {UNRECORDED}" in card.write(manifest.model_copy(update={"training": training})).decode()
+
+
+def test_data_of_earlier_trainings_is_in_report_and_bill_of_materials() -> None:
+    manifest = mf.parse((Path(__file__).parents[1] / "data" / "contract_manifest.json").read_bytes())
+    page = report.write(manifest, report.Findings()).decode()
+    assert "<td>npnet-kvasir</td><td>kvasir_seg</td><td>train</td><td>721</td>" in page
+    assert "<li>kvasir_seg: research and educational use</li>" in page
+    assert UNRECORDED not in page
+    # The set has grown between the two trainings: it is in twice, by names of their own.
+    (kvasir,) = (manifest.training.ancestors or [])[0].data
+    grown = kvasir.model_copy(update={"listing_sha256": "f" * 64, "terms": "other terms"})
+    training = manifest.training.model_copy(update={"data": [*manifest.training.data, grown], "ancestors": None})
+    assert UNRECORDED in report.write(manifest.model_copy(update={"training": training}), report.Findings()).decode()
+    training = training.model_copy(update={"ancestors": manifest.training.ancestors})
+    bill = json.loads(sbom.write(manifest.model_copy(update={"training": training})))
+    sets = {one["name"]: one["properties"][0]["value"] for one in bill["components"] if "data set" in one["name"]}
+    assert sets == {
+        "data set cvc_clinicdb": "research and education only",
+        "data set kvasir_seg": "other terms",
+        f"data set kvasir_seg {kvasir.listing_sha256[:12]}": "research and educational use",
+    }
