@@ -203,7 +203,11 @@ class Training(Part):
     @property
     def all_data(self) -> list[DataUse]:
         """Data sets of the whole lineage, each once; terms of all of them bind."""
-        return list({one.listing_sha256: one for each in self.lineage for one in each.data}.values())
+        found: dict[str, DataUse] = {}
+        for each in self.lineage:
+            for one in each.data:
+                found.setdefault(one.listing_sha256, one)
+        return list(found.values())
 
 
 class Calibration(Part):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -62,8 +63,9 @@ class Dataset:
             raise DataError(f"{self.root}: a split lists {_names(missing)}, but there is no such image")
         return [known[stem] for stem in wanted]
 
+    @cached_property
     def listing_sha256(self) -> str:
-        """SHA-256 of the lines ``<sha256>  <path in the folder>`` of all frames and masks, sorted by path."""
+        """SHA-256 of the lines ``<sha256>  <path in the folder>`` of all frames and masks, by path; read once."""
         files = sorted({p.relative_to(self.root).as_posix() for pair in self.pairs for p in (pair.image, pair.mask)})
         lines = "".join(f"{hashlib.sha256((self.root / file).read_bytes()).hexdigest()}  {file}\n" for file in files)
         return hashlib.sha256(lines.encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg import manifest as mf
@@ -147,7 +147,7 @@ def _saw_before(
 ) -> Iterator[tuple[str, dict[str, set[str]]]]:
     """Whose, and the stems of each split: of the model itself, then of each model before it."""
     if manifest is None or manifest.kind == "run":
-        yield "its", _splits_of(run, dataset)
+        yield "its", _splits_of(run, (manifest and _called(dataset, manifest.training)) or dataset.name)
     else:
         yield "its", _saw(option, dataset, manifest.training, manifest.name)
     if manifest is None:
@@ -159,22 +159,20 @@ def _saw_before(
             yield whose, _saw(f"{option}, an earlier training ({one.recipe})", dataset, one, manifest.name)
         except UsageError:
             # The set has grown since: what the model held out of it had been checked against that training then.
-            if not known & {dataset.name, dataset.listing_sha256()}:
+            if not known & {dataset.name, dataset.listing_sha256}:
                 raise
 
 
-def _splits_of(run: Path, dataset: Dataset) -> dict[str, set[str]]:
-    """What a run was trained on, and chose by."""
-    files = {name: run / "splits" / f"{dataset.name}.{name}.txt" for name in ("train", "val")}
+def _splits_of(run: Path, data: str) -> dict[str, set[str]]:
+    """What a run was trained on, and chose by, of a data set."""
+    files = {name: run / "splits" / f"{data}.{name}.txt" for name in ("train", "val")}
     return {name: set(read_list(file)) for name, file in files.items() if file.is_file()}
 
 
 def _saw(who: str, dataset: Dataset, training: mf.Training | mf.Ancestor, name: str) -> dict[str, set[str]]:
     """Likewise by a manifest, as far as the training was on a set of this name or of these very files."""
-    listing = dataset.listing_sha256()
-    same = next((one.name for one in training.data if one.listing_sha256 == listing), dataset.name)
-    dataset = replace(dataset, name=same)
-    known = {one.split for one in training.splits if one.data == same} & {"train", "val"}
+    data = _called(dataset, training) or dataset.name
+    known = {one.split for one in training.splits if one.data == data} & {"train", "val"}
     out = {}
     for split in known:
         stems = None
@@ -182,7 +180,7 @@ def _saw(who: str, dataset: Dataset, training: mf.Training | mf.Ancestor, name: 
             stems = _trained_split(dataset, split, training, name)
         if stems is None:
             raise UsageError(
-                f"{who}: was trained on a data set {dataset.name}, and {dataset.root} has other files or "
+                f"{who}: was trained on a data set {data}, and {dataset.root} has other files or "
                 "lists, so that nothing says which of these frames it has seen; begin with its run, or rename the "
                 "folder if these are other frames"
             )
@@ -214,6 +212,11 @@ def _select(dataset: Dataset, split: str | None, default: str, manifest: mf.Mani
     )
 
 
+def _called(dataset: Dataset, training: mf.Training | mf.Ancestor) -> str | None:
+    """What a training called the set of these very frames, however its folder is named now; None: it had no such."""
+    return next((one.name for one in training.data if one.listing_sha256 == dataset.listing_sha256), None)
+
+
 def _trained_split(
     dataset: Dataset, name: str, training: mf.Training | mf.Ancestor, model: str
 ) -> tuple[str, ...] | None:
@@ -221,9 +224,9 @@ def _trained_split(
 
     A test split that the manifest does not name is the one that goes with the training list that was used.
     """
-    known = {one.split: one for one in training.splits if one.data == dataset.name}
-    listings = {one.name: one.listing_sha256 for one in training.data}
-    if not known or listings.get(dataset.name) != dataset.listing_sha256():
+    data = _called(dataset, training)
+    known = {one.split: one for one in training.splits if one.data == data}
+    if not known:
         return None
     by = known.get(name) or known.get("train")
     for stems in _candidates(dataset, training.seed, known):

@@ -73,7 +73,7 @@ def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: 
     for root in data:
         dataset = open_dataset(root)
         splits = resolve(dataset, seed, train_list=split, val_fraction=val_fraction)
-        out.append(Source(dataset, splits, dataset.listing_sha256()))
+        out.append(Source(dataset, splits, dataset.listing_sha256))
     names = [source.dataset.name for source in out]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -105,7 +105,7 @@ def test_another_split_of_a_known_set_is_calibrated_on_its_own_training_frames(
         SplitUse(data=dataset.name, split=name, images=len(splits.of(name)), list_sha256=list_sha256(splits.of(name)))
         for name in ("train", "val", "test")
     ]
-    use = DataUse(name=dataset.name, listing_sha256=dataset.listing_sha256(), terms=dataset.terms)
+    use = DataUse(name=dataset.name, listing_sha256=dataset.listing_sha256, terms=dataset.terms)
     training = manifest.training.model_copy(update={"data": [use], "splits": trained})
     other = manifest.model_copy(update={"training": training})
     chosen = choose_frames([root], None, None, None, other)

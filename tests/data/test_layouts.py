@@ -339,6 +339,6 @@ def test_listing_hash_is_the_one_sha256sum_gives(tmp_path: Path) -> None:
     (root / "train.txt").write_text("a\nb\n")
     files = [f"{folder}/{stem}.png" for folder in ("images", "masks") for stem in "ab"]
     listing = subprocess.run(["sha256sum", *files], cwd=root, capture_output=True, check=True).stdout
-    assert open_dataset(root).listing_sha256() == hashlib.sha256(listing).hexdigest()
+    assert open_dataset(root).listing_sha256 == hashlib.sha256(listing).hexdigest()
     image(root / "images" / "a.png", seed=99)
-    assert open_dataset(root).listing_sha256() != hashlib.sha256(listing).hexdigest()
+    assert open_dataset(root).listing_sha256 != hashlib.sha256(listing).hexdigest()

@@ -187,7 +187,7 @@ def model(root: Path, splits: Splits, *, seed: int = 0, listing: str | None = No
         for name in ("train", "val", "test")
         if splits.of(name)
     ]
-    data = mf.DataUse(name=opened.name, listing_sha256=listing or opened.listing_sha256(), terms="none")
+    data = mf.DataUse(name=opened.name, listing_sha256=listing or opened.listing_sha256, terms="none")
     training = example.training.model_copy(update={"seed": seed, "data": [data], "splits": uses, "ancestors": None})
     return example.model_copy(update={"training": training})
 
@@ -305,7 +305,7 @@ def test_nothing_is_chosen_on_test_frames(tmp_path: Path) -> None:
 
 def test_nothing_is_chosen_on_test_frames_of_another_set(tmp_path: Path) -> None:
     root = folder(tmp_path / "set")
-    stranger = model(folder(tmp_path / "elsewhere"), open_and_resolve(root))
+    stranger = model(folder(tmp_path / "elsewhere", 31), open_and_resolve(root))
     assert len(to_choose([root], None, stranger)[0].pairs) == 30  # no lists: nothing is held out
     (root / "val.txt").write_text("f000\nf001\n")
     (root / "test.txt").write_text("f001\nf002\n")
@@ -360,6 +360,22 @@ def test_a_model_before_the_parent_has_not_seen_what_is_held_out(tmp_path: Path)
     with pytest.raises(UsageError, match=said):
         check_parent("--teacher", str(tmp_path / "b"), [first], 1, None, 0.1, run)
     check_parent("--from", "b", [first], 1, None, 0.1, later(manifest))
+
+
+def test_a_renamed_folder_is_known_by_its_frames(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root)
+    manifest = model(root, splits)
+    run = tmp_path / "run"
+    (run / "splits").mkdir(parents=True)
+    (run / "splits" / "set.train.txt").write_text("\n".join(splits.train))
+    renamed = root.rename(tmp_path / "renamed")
+    assert stems_of(renamed, None, manifest) == splits.test
+    (everything,) = select([renamed], "train", "test", manifest)
+    assert seen(everything, manifest) == (len(splits.train), 0)
+    for name, before in ((str(run), manifest.model_copy(update={"kind": "run"})), ("bundle", manifest)):
+        with pytest.raises(UsageError, match="were in its train split and are in this training's test split"):
+            check_parent("--from", name, [renamed], 1, None, 0.1, before)
 
 
 def test_a_folder_given_twice(tmp_path: Path) -> None:
@@ -429,7 +445,7 @@ def test_other_frames_than_the_model_saw(tmp_path: Path) -> None:
     """All pairs where the folder has no lists; its lists where it has some; never a silent guess."""
     root = folder(tmp_path / "set")
     splits = open_and_resolve(root)
-    other = model(folder(tmp_path / "elsewhere"), splits)
+    other = model(folder(tmp_path / "elsewhere", 31), splits)
     assert stems_of(root, None, other) == tuple(singles(30))
     assert stems_of(root, None, None) == tuple(singles(30))
     for manifest in (other, None):
