@@ -37,8 +37,7 @@ class Report:
     tally: metrics.Tally
     worst: list[Comparison] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
-    trained_on: int = 0
-    trained_beside: int = 0
+    trained: tuple[int, int] | None = (0, 0)
 
     def ece(self) -> float:
         """Expected calibration error of all pixels; with several classes that of the likeliest."""
@@ -53,8 +52,8 @@ class Report:
             "thresholds": self.thresholds,
             "auc_from": self.auc_from,
             "n_images": len(self.tally.images),
-            "trained_on": self.trained_on,
-            "trained_beside": self.trained_beside,
+            "trained_on": self.trained and self.trained[0],
+            "trained_beside": self.trained and self.trained[1],
             "per_image": self.tally.per_image(),
             "pooled": self.tally.pooled(),
             "ece": self.ece(),
@@ -80,10 +79,17 @@ class Report:
         table.add_row("ECE", "–", f"{self.ece():.4f}")
         where = "inside the field of view" if self.area == "fov" else "whole frames"
         table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
-        if self.trained_on:
-            table.caption += f"; the model was TRAINED on {self.trained_on} of these images"
-        if self.trained_beside:
-            table.caption += f"; {self.trained_beside} are other images of what it was trained on (sequences, patients)"
+        if self.trained is None:
+            table.caption += (
+                "; NOT KNOWN how many of these images the model was trained on: it knew a data set of this name, with "
+                "other files or lists"
+            )
+        elif any(self.trained):
+            on, beside = self.trained
+            table.caption += f"; the model was TRAINED on {on} of these images" if on else ""
+            table.caption += (
+                f"; {beside} are other images of what it was trained on (sequences, patients)" if beside else ""
+            )
         table.caption_justify = "left"
         return table
 
@@ -144,8 +150,13 @@ def validate(
             tally,
             ordered,
             provenance(source.manifest),
-            *map(sum, zip(*(seen_already(one, source.manifest) for one in selections), strict=True)),
+            _sum([seen_already(one, source.manifest) for one in selections]),
         )
+
+
+def _sum(counts: list[tuple[int, int] | None]) -> tuple[int, int] | None:
+    known = [one for one in counts if one is not None]
+    return (sum(on for on, _ in known), sum(beside for _, beside in known)) if len(known) == len(counts) else None
 
 
 def write_outputs(report: Report, out: Path) -> list[Path]:

@@ -43,7 +43,7 @@ def command(
     from edgeseg.console import require
 
     require("train", "torch", "lightning", "monai")
-    from edgeseg.data.select import check_parent
+    from edgeseg.data.lineage import check_parent
     from edgeseg.train import recipe as recipes
     from edgeseg.train.load import open_start, open_teacher
     from edgeseg.train.run import follows, train
@@ -68,10 +68,14 @@ def command(
         taught_by = open_teacher(teacher)
         check_parent("--teacher", str(teacher), data, seed, split, loaded.train.val_fraction, taught_by.manifest)
     before = made_from(start, taught_by)
-    bound = terms(loaded, before).research_only and not loaded.terms.research_only
-    if bound and not quiet and not follows(devices):
-        names = " and ".join(one.name for one in before if one.terms.research_only)
-        typer.echo(f"for research only, as {names}: what is made from it is bound by its terms", err=True)
+    bound = terms(loaded, before)
+    if not quiet and not follows(devices):
+        if bound.model_dump() != loaded.terms.model_dump():
+            names = " and ".join(one.name for one in before)
+            only = ", for research only" if bound.research_only else ""
+            typer.echo(f"terms of {names} bind what is made from it: {bound.weights_licence}{only}", err=True)
+        if start is not None and start.manifest is None:
+            typer.echo(f"nothing says what {start_from} was trained on, nor under which terms", err=True)
     folder = out or Path("runs") / loaded.name
     train(
         loaded,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgeseg import manifest as mf
 
 # Of a model whose parent or teacher came from an edgeseg that wrote no lineage, or as weights alone.
-UNRECORDED = "It began with, or learnt from, a model of which it is not recorded what that was trained on."
+UNRECORDED = "A model before it has no record of what it was trained on, nor under which terms."
 
 
 def write(manifest: mf.Manifest) -> bytes:
@@ -27,7 +27,7 @@ def write(manifest: mf.Manifest) -> bytes:
                   f"Figures hold for: {use.frames}.", ""]  # fmt: skip
     lines += ["## Data", ""]
     for each in training.lineage:
-        before = "" if each is training else f"before that, recipe {each.recipe}: "
+        before = "" if each is training else f"before that, recipe {each.recipe}, weights {each.weights_sha256[:12]}: "
         for data in each.data:
             parts = ", ".join(f"{one.images} {one.split}" for one in each.splits if one.data == data.name)
             lines += [f"- {before}{data.name}: {parts}. Terms: {data.terms}."]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import edgeseg
 from edgeseg import manifest as mf
+from edgeseg.export.card import UNRECORDED
 
 TOOLS = ("numpy", "opencv-python-headless", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "openvino", "torch")
 
@@ -34,6 +35,8 @@ def write(manifest: mf.Manifest) -> bytes:
         )
 
     about = f"{manifest.task.network}, {manifest.task.modality}; {manifest.terms.notice}"
+    if not manifest.training.whole:
+        about += f" {UNRECORDED}"
     model = Component(name=manifest.name, type=ComponentType.MACHINE_LEARNING_MODEL, bom_ref=manifest.name,
                       version=manifest.training.weights_sha256[:12],
                       description=about)  # fmt: skip

@@ -67,7 +67,7 @@ def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: 
 
     Raises:
         DataError: any of them is not what it should be.
-        UsageError: two have the same name.
+        UsageError: two have the same name, or the same files.
     """
     out = []
     for root in data:
@@ -78,6 +78,11 @@ def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: 
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"two data sets are named {twice}; rename one of their folders, or give --data once")
+    first = {source.listing_sha256: source for source in reversed(out)}
+    for source in out:
+        if first[source.listing_sha256] is not source:
+            same = first[source.listing_sha256].dataset.root
+            raise UsageError(f"--data {source.dataset.root}: holds the files of {same}; its frames would count twice")
     return out
 
 

@@ -133,26 +133,29 @@ def made_from(*models: Start | Teacher | None) -> list[mf.Manifest]:
 
 
 def terms(recipe: Recipe, before: list[mf.Manifest]) -> mf.Terms:
-    """The recipe's, under those of the models that the training begins with or learns from.
+    """The recipe's together with those of the models that the training begins with or learns from.
+
+    Licences are joined as SPDX writes that all of them hold; notices stand behind each other, each once.
 
     Raises:
         UsageError: the notices together are too long for a manifest.
     """
-    out: mf.Terms = recipe.terms
+    licence, notice = recipe.terms.weights_licence, recipe.terms.notice
     for one in before:
-        if not one.terms.research_only:
-            continue
-        notice = out.notice
-        if one.terms.notice not in notice:
-            notice = f"{notice} {one.name}, which it was made from: {one.terms.notice}".strip()
+        theirs = one.terms
+        held = licence.split(" AND ")
+        licence = " AND ".join([*held, *(part for part in theirs.weights_licence.split(" AND ") if part not in held)])
+        if notice in theirs.notice:
+            notice = theirs.notice
+        elif theirs.notice not in notice:
+            notice = f"{notice} Made from {one.name}: {theirs.notice}"
         if len(notice.encode()) > MAX_STRING:
             raise UsageError(
                 f"recipe {recipe.name}: its notice and that of {one.name}, which binds too, are longer than "
                 f"{MAX_STRING} bytes together; shorten [terms] notice"
             )
-        licence = out.weights_licence if out.research_only else one.terms.weights_licence
-        out = mf.Terms(weights_licence=licence, research_only=True, notice=notice)
-    return out
+    research_only = recipe.terms.research_only or any(one.terms.research_only for one in before)
+    return mf.Terms(weights_licence=licence, research_only=research_only, notice=notice)
 
 
 def ancestors(before: list[mf.Manifest]) -> list[mf.Ancestor] | None:

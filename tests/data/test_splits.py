@@ -9,7 +9,8 @@ import pytest
 
 from edgeseg import manifest as mf
 from edgeseg.data.dataset import Dataset, Pair
-from edgeseg.data.select import check_parent, seen, select, to_choose
+from edgeseg.data.lineage import check_parent
+from edgeseg.data.select import seen, select, to_choose
 from edgeseg.data.splits import Splits, draw, list_sha256, resolve
 from edgeseg.errors import DataError, UsageError
 
@@ -387,26 +388,89 @@ def test_a_folder_given_twice(tmp_path: Path) -> None:
 
 def test_a_set_that_has_changed_since_a_model_before_the_parent_saw_it(tmp_path: Path) -> None:
     first, second = folder(tmp_path / "first"), folder(tmp_path / "second", 20)
-    old = ancestor(first, open_and_resolve(first))
-    manifest = later(model(second, open_and_resolve(second)), old)
+    splits = open_and_resolve(first)
+    manifest = later(model(second, open_and_resolve(second)), ancestor(first, splits))
     for part in ("images", "masks"):
         (first / part / "f999.png").write_bytes(b"new")
     with pytest.raises(
         UsageError, match=r"--from b, an earlier training \(npnet-cvc\): was trained on a data set first"
     ):
         check_parent("--from", "b", [first], 0, None, 0.1, manifest)
-    # The parent itself has learnt from what the set is now, and was checked against the one before it then.
-    check_parent("--from", "b", [first], 0, None, 0.1, later(model(first, open_and_resolve(first)), old))
+    # What it held out may be held out again: its own lists say so.
+    for name in ("test", "val"):
+        (first / f"{name}.txt").write_text("\n".join(splits.of(name)))
+    check_parent("--from", "b", [first], 0, None, 0.1, manifest)
+    (first / "test.txt").write_text("\n".join(splits.test[1:] + splits.train[:1]))
+    with pytest.raises(UsageError, match="an earlier training"):
+        check_parent("--from", "b", [first], 0, None, 0.1, manifest)
+
+
+def test_a_set_that_grows_from_training_to_training(tmp_path: Path) -> None:
+    """What the parent held out was checked against the training before it; what is new since nobody can tell."""
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root)
+    old = ancestor(root, splits)
+    for part in ("images", "masks"):
+        (root / part / "f999.png").write_bytes(b"new")
+    for name in ("test", "val"):
+        (root / f"{name}.txt").write_text("\n".join(splits.of(name)))
+    run = tmp_path / "run"
+    (run / "splits").mkdir(parents=True)
+    now = open_and_resolve(root)
+    for name in ("train", "val", "test"):
+        (run / "splits" / f"set.{name}.txt").write_text("\n".join(now.of(name)))
+    manifest = later(model(root, now), old).model_copy(update={"kind": "run"})
+    for part in ("images", "masks"):
+        (root / part / "f998.png").write_bytes(b"newer")
+    check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+    # Fewer of them are no other list, but no frame may come to them that the parent did not hold out.
+    (root / "test.txt").write_text("\n".join(splits.test[1:]))
+    check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+    (root / "test.txt").write_text("\n".join([*splits.test, "f998"]))
+    with pytest.raises(UsageError, match="an earlier training"):
+        check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+
+
+def test_a_run_without_its_lists_is_asked_by_its_manifest(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    splits = open_and_resolve(root)
+    manifest = model(root, splits).model_copy(update={"kind": "run"})
+    run = tmp_path / "run"
+    for listed in (None, splits.val):  # none, or not those that it tells of
+        if listed:
+            (run / "splits").mkdir(parents=True)
+            (run / "splits" / "set.train.txt").write_text("\n".join(listed))
+        check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+        with pytest.raises(UsageError, match=r"take that training's --seed \(0\), its --split"):
+            check_parent("--from", str(run), [root], 1, None, 0.1, manifest)
+
+
+def test_a_list_outside_of_the_folder(tmp_path: Path) -> None:
+    root = folder(tmp_path / "set")
+    file = tmp_path / "part.txt"
+    file.write_text("\n".join(f"f{i:03d}" for i in range(20)))
+    splits = open_and_resolve(root, train_list=file)
+    manifest = model(root, splits)
+    check_parent("--from", "bundle", [root], 0, file, 0.1, manifest)
+    with pytest.raises(UsageError, match="nothing in .*set says on which of its frames"):
+        check_parent("--from", "bundle", [root], 0, None, 0.1, manifest)
 
 
 def test_frames_that_a_model_before_this_one_was_trained_on_count_as_seen(tmp_path: Path) -> None:
     first, second = folder(tmp_path / "first"), folder(tmp_path / "second", 20)
     splits = open_and_resolve(first)
     manifest = later(model(second, open_and_resolve(second)), ancestor(first, splits))
-    (selection,) = select([first], None, "test", manifest)
-    assert selection.split == "all"
+    assert stems_of(first, None, manifest) == splits.test  # found again as the earlier training's
+    (selection,) = select([first], "train", "test", manifest)
     assert seen(selection, manifest) == (len(splits.train), 0)
     assert seen(selection, later(manifest)) == (0, 0)
+    (first / "images" / "f999.png").write_bytes(b"new")
+    (first / "masks" / "f999.png").write_bytes(b"new")
+    with pytest.raises(DataError, match="was trained on a data set of this name, but its files have changed"):
+        select([first], None, "test", manifest)
+    (tmp_path / "list.txt").write_text("f000\n")
+    (selection,) = select([first], str(tmp_path / "list.txt"), "test", manifest)
+    assert seen(selection, manifest) is None
 
 
 def test_a_validation_frame_of_the_parent_is_no_test_frame(tmp_path: Path) -> None:

@@ -252,6 +252,9 @@ def test_two_sets_of_one_name(tiny_data: Path, tmp_path: Path, edgeseg_cli) -> N
     other = shutil.copytree(tiny_data, tmp_path / "other" / "phantom")
     words = ["train", *QUICK, "--data", tiny_data, "--data", other, "--out", tmp_path / "out"]
     assert "two data sets are named phantom; rename" in edgeseg_cli(*words).sentence(2)
+    same = shutil.copytree(tiny_data, tmp_path / "same")
+    words = ["train", *QUICK, "--data", tiny_data, "--data", same, "--out", tmp_path / "out"]
+    assert f"same: holds the files of {tiny_data}; its frames would count twice" in edgeseg_cli(*words).sentence(2)
 
 
 def before(run: Path) -> dict[str, object]:
@@ -278,6 +281,13 @@ def test_from_a_run(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli
     (out / "weights.safetensors").write_bytes((last / "weights.safetensors").read_bytes())
     words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1, "--from", out, "--out", tmp_path / "next"]
     assert "weights.safetensors is not the file that manifest.json tells of" in edgeseg_cli(*words).sentence(3)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "weights.safetensors").write_bytes((tiny_run / "weights.safetensors").read_bytes())
+    words = ["train", *QUICK[:-1], "--data", tiny_data, "--epochs", 1, "--from", bare, "--out", tmp_path / "from-bare"]
+    done = edgeseg_cli(*words)
+    assert done.code == 0
+    assert f"nothing says what {bare} was trained on, nor under which terms" in done.err
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "weights.safetensors").write_bytes(b"not safetensors")

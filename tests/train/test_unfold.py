@@ -20,6 +20,7 @@ from edgeseg.train import recipe as recipes
 from edgeseg.train.load import open_start
 from edgeseg.train.run import make_net
 from edgeseg.train.unfold import settle, unfold
+from edgeseg.train.write import terms as terms_of
 
 if TYPE_CHECKING:
     from edgeseg.nets.frame import FrameNet
@@ -154,15 +155,21 @@ def test_terms_of_the_model_bind_what_is_made_from_it(
     words = ["train", "npnet-phantom", "--imgsz", "64x96", "--epochs", 1, "--data", tiny_data, "--from", "npnet-polyp"]
     done = edgeseg_cli(*words, "--out", tmp_path / "run")
     assert done.code == 0, done.err
-    assert "for research only, as npnet-polyp: what is made from it is bound by its terms" in done.err
+    line = "terms of npnet-polyp bind what is made from it: Apache-2.0 AND LicenseRef-research-only, for research only"
+    assert line in done.err
     zoo = open_start("npnet-polyp").manifest
     assert zoo is not None
     terms = json.loads((tmp_path / "run" / "manifest.json").read_text())["terms"]
     assert terms == {
-        "weights_licence": "LicenseRef-research-only",
+        "weights_licence": "Apache-2.0 AND LicenseRef-research-only",
         "research_only": True,
-        "notice": f"{recipe.terms.notice} npnet-polyp, which it was made from: {zoo.terms.notice}",
+        "notice": f"{recipe.terms.notice} Made from npnet-polyp: {zoo.terms.notice}",
     }
+    # They do not grow from one generation to the next.
+    child = open_start(str(tmp_path / "run")).manifest
+    assert child is not None
+    assert terms_of(recipe, [child]) == child.terms
+    assert terms_of(recipes.load("npnet-polyp-fine")[0], [zoo]).model_dump() == zoo.terms.model_dump()
     long = recipe.terms.model_copy(update={"notice": "x" * 1000})
     file = tmp_path / "long.toml"
     file.write_text((recipes.FOLDER / "npnet-phantom.toml").read_text().replace(recipe.terms.notice, long.notice))
