@@ -86,6 +86,11 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         for run in ("npnet-cvc", "npnet-cvc-taught", "npnet-cvc-long")
         for frames in ("cvc-test-seq", "kvasir-test")
     }
+    beside |= {
+        f"npnet-cvc-from-skin-seed{seed}.{frames}.json"
+        for seed in range(3)
+        for frames in ("cvc-test-seq", "kvasir-test")
+    }
     beside |= {"npnet-kvasir.cvc-test.json", "npnet-kvasir.kvasir-test.json"}
     beside |= {"effunet-polyp-long.cvc-test-seq.json", "effunet-polyp-long.val.json"}
     beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
