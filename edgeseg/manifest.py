@@ -170,8 +170,6 @@ class Ancestor(Part):
 
 
 class Training(Part):
-    """``ancestors``: nearest first, each once; absent where there are none, and in what older versions wrote."""
-
     recipe: str
     recipe_sha256: Hash
     seed: int
@@ -187,7 +185,7 @@ class Training(Part):
     versions: list[Version]
     data: list[DataUse]
     splits: list[SplitUse]
-    ancestors: list[Ancestor] | None = None
+    ancestors: list[Ancestor] | None = None  # nearest first, each once; absent in what older versions wrote
 
     @property
     def lineage(self) -> list[Training | Ancestor]:
@@ -202,12 +200,9 @@ class Training(Part):
 
     @property
     def all_data(self) -> list[DataUse]:
-        """Data sets of the whole lineage, each once; terms of all of them bind."""
-        found: dict[str, DataUse] = {}
-        for each in self.lineage:
-            for one in each.data:
-                found.setdefault(one.listing_sha256, one)
-        return list(found.values())
+        """Data sets of the whole lineage, each once as the nearest names it, nearest first; all their terms bind."""
+        uses = [one for each in self.lineage for one in each.data]
+        return list({one.listing_sha256: one for one in reversed(uses)}.values())[::-1]
 
 
 class Calibration(Part):

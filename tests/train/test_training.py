@@ -329,7 +329,7 @@ def test_from_a_run_that_saw_what_is_held_out(tiny_run: Path, tiny_data: Path, t
         tmp_path / "r",
     )
     said = edgeseg_cli(*words, "--seed", "1").sentence(2)
-    assert "were in its train split and are in this training's test split; take that run's --seed and --split" in said
+    assert "were in its train split and are in this training's test split; take that training's --seed (0)" in said
     assert not (tmp_path / "r").exists()
 
 
