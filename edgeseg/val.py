@@ -84,12 +84,11 @@ class Report:
                 "; NOT KNOWN how many of these images the model was trained on: it knew a data set of this name, with "
                 "other files or lists"
             )
-        elif any(self.trained):
-            on, beside = self.trained
-            table.caption += f"; the model was TRAINED on {on} of these images" if on else ""
-            table.caption += (
-                f"; {beside} are other images of what it was trained on (sequences, patients)" if beside else ""
-            )
+        on, beside = self.trained or (0, 0)
+        if on:
+            table.caption += f"; the model was TRAINED on {on} of these images"
+        if beside:
+            table.caption += f"; {beside} are other images of what it was trained on (sequences, patients)"
         table.caption_justify = "left"
         return table
 

@@ -143,8 +143,8 @@ def terms(recipe: Recipe, before: list[mf.Manifest]) -> mf.Terms:
     licence, notice = recipe.terms.weights_licence, recipe.terms.notice
     for one in before:
         theirs = one.terms
-        held = licence.split(" AND ")
-        licence = " AND ".join([*held, *(part for part in theirs.weights_licence.split(" AND ") if part not in held)])
+        parts = [part for each in (licence, theirs.weights_licence) for part in _grouped(each).split(" AND ")]
+        licence = licence if licence == theirs.weights_licence else " AND ".join(dict.fromkeys(parts))
         if notice in theirs.notice:
             notice = theirs.notice
         elif theirs.notice not in notice:
@@ -156,6 +156,11 @@ def terms(recipe: Recipe, before: list[mf.Manifest]) -> mf.Terms:
             )
     research_only = recipe.terms.research_only or any(one.terms.research_only for one in before)
     return mf.Terms(weights_licence=licence, research_only=research_only, notice=notice)
+
+
+def _grouped(licence: str) -> str:
+    """An SPDX expression that may stand beside AND, which binds closer than OR."""
+    return f"({licence})" if " OR " in licence and "(" not in licence else licence
 
 
 def ancestors(before: list[mf.Manifest]) -> list[mf.Ancestor] | None:

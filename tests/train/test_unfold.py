@@ -170,6 +170,12 @@ def test_terms_of_the_model_bind_what_is_made_from_it(
     assert child is not None
     assert terms_of(recipe, [child]) == child.terms
     assert terms_of(recipes.load("npnet-polyp-fine")[0], [zoo]).model_dump() == zoo.terms.model_dump()
+    # AND binds closer than OR.
+    either = recipe.terms.model_copy(update={"weights_licence": "MIT OR Apache-2.0"})
+    both = terms_of(recipe.model_copy(update={"terms": either}), [zoo])
+    assert both.weights_licence == "(MIT OR Apache-2.0) AND LicenseRef-research-only"
+    again = zoo.model_copy(update={"terms": both})
+    assert terms_of(recipe.model_copy(update={"terms": either}), [again]) == both
     long = recipe.terms.model_copy(update={"notice": "x" * 1000})
     file = tmp_path / "long.toml"
     file.write_text((recipes.FOLDER / "npnet-phantom.toml").read_text().replace(recipe.terms.notice, long.notice))
