@@ -70,12 +70,14 @@ def demo(out: Path, screen: Console, *, quiet: bool = False) -> Demo:
 
     write_clip("colonoscopy", out / "unseen", TEST_SIZE, TEST_FRAMES, 25.0, TEST_SEED, quiet=quiet)
     screen.print("2/4 training NPNet")
+    from edgeseg.data.labelled import open_labelled
     from edgeseg.train import recipe as recipes
     from edgeseg.train.run import train
 
     recipe, sha256 = recipes.load(RECIPE)
     recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": EPOCHS})})
-    run = train(recipe, sha256, [out / "data"], out / "run", quiet=quiet)
+    labelled = open_labelled([out / "data"], 0, None, recipe.train.val_fraction)
+    run = train(recipe, sha256, labelled, out / "run", quiet=quiet)
     screen.print("3/4 exporting the frame graph and checking it against the network")
     from edgeseg.bundle import open_model
     from edgeseg.export.run import export_run

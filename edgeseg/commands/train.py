@@ -43,6 +43,7 @@ def command(
     from edgeseg.console import require
 
     require("train", "torch", "lightning", "monai")
+    from edgeseg.data.labelled import open_labelled
     from edgeseg.data.lineage import check_parent
     from edgeseg.train import recipe as recipes
     from edgeseg.train.load import open_start, open_teacher
@@ -59,14 +60,15 @@ def command(
         height, width = options.parse_size(imgsz)
         size = {"height": height, "width": width}
         loaded = loaded.model_copy(update={"input": loaded.input.model_copy(update=size)})
+    labelled = open_labelled(data, seed, split, loaded.train.val_fraction)
     start = None
     if start_from is not None:
         start = open_start(start_from)
-        check_parent("--from", start_from, data, seed, split, loaded.train.val_fraction, start.manifest)
+        check_parent("--from", start_from, labelled, split, start.manifest)
     taught_by = None
     if teacher is not None:
         taught_by = open_teacher(teacher)
-        check_parent("--teacher", str(teacher), data, seed, split, loaded.train.val_fraction, taught_by.manifest)
+        check_parent("--teacher", str(teacher), labelled, split, taught_by.manifest)
     before = made_from(start, taught_by)
     bound = terms(loaded, before)
     if not quiet and not follows(devices):
@@ -80,10 +82,9 @@ def command(
     train(
         loaded,
         sha256,
-        data,
+        labelled,
         folder,
         seed=seed,
-        split=split,
         resume=resume,
         devices=devices,
         start_from=start,

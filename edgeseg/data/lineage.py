@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edgeseg import manifest as mf
 from edgeseg.data.dataset import Dataset, read_list
-from edgeseg.data.layouts import open_dataset
+from edgeseg.data.labelled import Labelled
 from edgeseg.data.select import called, trained_split
-from edgeseg.data.splits import Splits, list_sha256, resolve
+from edgeseg.data.splits import Splits, list_sha256
 from edgeseg.errors import DataError, UsageError
 
 Saw = dict[str, set[str]]
@@ -18,10 +18,8 @@ Saw = dict[str, set[str]]
 def check_parent(
     option: str,
     name: str,
-    data: list[Path],
-    seed: int,
+    data: list[Labelled],
     train_list: Path | None,
-    val_fraction: float,
     manifest: mf.Manifest | None = None,
 ) -> None:
     """Whether a training may begin with a model or learn from it: what is held out now must not have shaped that.
@@ -29,21 +27,18 @@ def check_parent(
     Args:
         option: that named the model, for the error.
         name: of the model: a run's folder, whose ``splits/`` say what it was trained on itself, or a bundle.
-        data: folders of the training to come.
-        seed: of its draws.
+        data: of the training to come.
         train_list: its ``--split``.
-        val_fraction: its recipe's.
         manifest: of the model, which says what it and the models before it saw; None for a run of which only the
             weights are there.
 
     Raises:
         UsageError: the model or one before it was trained on, or chose by, frames that are held out now; or nothing
             says by which.
-        DataError: as :func:`edgeseg.data.splits.resolve`.
     """
     who = f"{option} {name}"
-    for dataset in map(open_dataset, data):
-        now = resolve(dataset, seed, train_list=train_list, val_fraction=val_fraction)
+    for labelled in data:
+        dataset, now = labelled.dataset, labelled.splits
         if manifest is None:
             _compare(who, "its", _files(Path(name), dataset.name), now, dataset.name, None)
             continue

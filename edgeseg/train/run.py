@@ -9,7 +9,6 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,9 +22,8 @@ from torch.utils.data import DataLoader
 
 from edgeseg import atomic
 from edgeseg.console import progress
-from edgeseg.data.dataset import Dataset, Pair
-from edgeseg.data.layouts import open_dataset
-from edgeseg.data.splits import Splits, list_sha256, resolve
+from edgeseg.data.labelled import Labelled
+from edgeseg.data.splits import list_sha256
 from edgeseg.errors import BackendError, DataError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
@@ -50,42 +48,6 @@ SETTLE = 64
 Batches = DataLoader[tuple[torch.Tensor, torch.Tensor]] | DeviceBatches
 
 
-@dataclass(frozen=True)
-class Source:
-    """A data set, how it was split, and the hash of its files."""
-
-    dataset: Dataset
-    splits: Splits
-    listing_sha256: str
-
-    def pairs(self, split: str) -> list[Pair]:
-        return self.dataset.subset(self.splits.of(split))
-
-
-def open_sources(data: list[Path], seed: int, split: Path | None, val_fraction: float) -> list[Source]:
-    """Opens and splits every data set.
-
-    Raises:
-        DataError: any of them is not what it should be.
-        UsageError: two have the same name, or the same files.
-    """
-    out = []
-    for root in data:
-        dataset = open_dataset(root)
-        splits = resolve(dataset, seed, train_list=split, val_fraction=val_fraction)
-        out.append(Source(dataset, splits, dataset.listing_sha256))
-    names = [source.dataset.name for source in out]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"two data sets are named {twice}; rename one of their folders, or give --data once")
-    first = {source.listing_sha256: source for source in reversed(out)}
-    for source in out:
-        if first[source.listing_sha256] is not source:
-            same = first[source.listing_sha256].dataset.root
-            raise UsageError(f"--data {source.dataset.root}: holds the files of {same}; its frames would count twice")
-    return out
-
-
 def frame_of(recipe: Recipe) -> Frame:
     """The recipe's input as the manifest says it."""
     given = recipe.input
@@ -107,11 +69,10 @@ def make_net(recipe: Recipe) -> FrameNet:
 def train(
     recipe: Recipe,
     recipe_sha256: str,
-    data: list[Path],
+    data: list[Labelled],
     out: Path,
     *,
     seed: int = 0,
-    split: Path | None = None,
     resume: bool = False,
     devices: int = 1,
     start_from: Start | None = None,
@@ -124,10 +85,9 @@ def train(
     Args:
         recipe: with any overrides already in it.
         recipe_sha256: of its file.
-        data: folders of data sets.
+        data: from :func:`edgeseg.data.labelled.open_labelled`, with this ``seed`` and the recipe's ``val_fraction``.
         out: the run folder; must not exist unless ``resume``.
-        seed: of splits, weights, order and augmentation.
-        split: a file of stems that replaces the sets' training part.
+        seed: of weights, order and augmentation.
         resume: go on from ``last.ckpt`` if there is one.
         devices: processes (CPU) or GPUs; more than one uses DDP.
         start_from: what to begin with; a run's weights of a narrower network are grown.
@@ -176,17 +136,16 @@ def train(
     git_state()  # told before a training, not after it; so is a notice that is too long
     terms(recipe, made_from(start_from, teacher))
     with contextlib.nullcontext() if follows(devices) else _folder(out), _quiet():
-        sources = open_sources(data, seed, split, recipe.train.val_fraction)
         frame = frame_of(recipe)
         train_set = Frames(
-            [pair for s in sources for pair in s.pairs("train")],
+            [pair for one in data for pair in one.pairs("train")],
             frame,
             recipe.augmentation,
             seed,
             patch=recipe.train.patch,
             patches=recipe.train.patches,
         )
-        val_set = Frames([pair for s in sources for pair in s.pairs("val")], frame)
+        val_set = Frames([pair for one in data for pair in one.pairs("val")], frame)
         if len(train_set) < recipe.train.batch:
             raise DataError(
                 f"{len(train_set)} training frames are fewer than a batch of {recipe.train.batch}; add some"
@@ -199,9 +158,9 @@ def train(
                 task = bar.add_task("batch norms", total=len(shown), note="")
                 settle(net, bar.track(shown, task_id=task))
         if not follows(devices):
-            _write_splits(out, sources)
+            _write_splits(out, data)
         begun = {name: value.clone() for name, value in net.state_dict().items()} if recipe.train.stay else {}
-        recorder = Recorder(out, _identity(recipe, seed, sources, start_from, teacher, seconds), recipe.train.keep)
+        recorder = Recorder(out, _identity(recipe, seed, data, start_from, teacher, seconds), recipe.train.keep)
         _fit(
             recipe,
             net,
@@ -223,7 +182,7 @@ def train(
         net.to(best_device())
         if recipe.train.centre:
             centre(net, val_set)
-        write_run(out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, val_set, start_from, teacher)
+        write_run(out, recipe, recipe_sha256, seed, net, recorder, data, train_set, val_set, start_from, teacher)
     return out
 
 
@@ -374,7 +333,7 @@ def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
 def _identity(
     recipe: Recipe,
     seed: int,
-    sources: list[Source],
+    data: list[Labelled],
     start: Start | None,
     teacher: Teacher | None,
     seconds: float | None,
@@ -386,17 +345,17 @@ def _identity(
         "--time": "none" if seconds is None else f"{seconds / 3600:g}",
         "recipe": sha256(recipe.model_dump_json().encode())[:12],
         "--seed": str(seed),
-        "--data": ",".join(source.listing_sha256[:12] for source in sources),
-        "training frames": ",".join(list_sha256(source.splits.train)[:12] for source in sources),
+        "--data": ",".join(one.dataset.listing_sha256[:12] for one in data),
+        "training frames": ",".join(list_sha256(one.splits.train)[:12] for one in data),
     }
 
 
-def _write_splits(out: Path, sources: list[Source]) -> None:
-    for source in sources:
+def _write_splits(out: Path, data: list[Labelled]) -> None:
+    for one in data:
         for name in ("train", "val", "test"):
-            stems = source.splits.of(name)
+            stems = one.splits.of(name)
             if stems:
-                atomic.atomic_write(out / "splits" / f"{source.dataset.name}.{name}.txt", "\n".join(stems) + "\n")
+                atomic.atomic_write(out / "splits" / f"{one.dataset.name}.{name}.txt", "\n".join(stems) + "\n")
 
 
 @contextlib.contextmanager

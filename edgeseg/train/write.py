@@ -21,12 +21,12 @@ from edgeseg.train.checkpoint import weights_bytes
 from edgeseg.train.operating import choose_area, operating_points
 
 if TYPE_CHECKING:
+    from edgeseg.data.labelled import Labelled
     from edgeseg.nets.frame import FrameNet
     from edgeseg.train.frames import Frames
     from edgeseg.train.load import Start
     from edgeseg.train.recipe import Recipe
     from edgeseg.train.recorder import Recorder
-    from edgeseg.train.run import Source
     from edgeseg.train.teacher import Teacher
 
 # Population stability index at which a stream's grey histogram is called drifted: the usual rule of thumb.
@@ -41,7 +41,7 @@ def write_run(
     seed: int,
     net: FrameNet,
     recorder: Recorder,
-    sources: list[Source],
+    data: list[Labelled],
     train_set: Frames,
     val_set: Frames,
     start: Start | None = None,
@@ -52,10 +52,8 @@ def write_run(
     atomic_write(out / "weights.safetensors", weights)
     pictures.curves(recorder.rows, out / "curves.png")
     pictures.predictions(net, val_set, recipe, out / "predictions.png")
-    classes, points = operating_points(net, val_set, recipe, "+".join(source.dataset.name for source in sources))
-    manifest = run_manifest(
-        out, recipe, recipe_sha256, seed, net, recorder, sources, train_set, weights, start, teacher
-    )
+    classes, points = operating_points(net, val_set, recipe, "+".join(one.dataset.name for one in data))
+    manifest = run_manifest(out, recipe, recipe_sha256, seed, net, recorder, data, train_set, weights, start, teacher)
     output = manifest.output
     if recipe.train.min_area_rule == "max dice":
         area = choose_area(net, val_set, [one.threshold or 128 for one in classes[1:]])
@@ -78,7 +76,7 @@ def run_manifest(
     seed: int,
     net: FrameNet,
     recorder: Recorder,
-    sources: list[Source],
+    data: list[Labelled],
     train_set: Frames,
     weights: bytes,
     start: Start | None = None,
@@ -104,8 +102,11 @@ def run_manifest(
         parameters=counted.parameters,
         gmac=round(counted.gmac, 6),
         versions=[mf.Version(name=name, version=version) for name, version in versions().items()],
-        data=[mf.DataUse(name=s.dataset.name, listing_sha256=s.listing_sha256, terms=s.dataset.terms) for s in sources],
-        splits=[split for source in sources for split in _splits(source)],
+        data=[
+            mf.DataUse(name=s.name, listing_sha256=s.listing_sha256, terms=s.terms)
+            for s in (one.dataset for one in data)
+        ],
+        splits=[split for one in data for split in _splits(one)],
         ancestors=ancestors(made_from(start, teacher)),
     )
     return mf.Manifest(
@@ -189,18 +190,18 @@ def run_name(out: Path, recipe: Recipe) -> str:
     return name if legal else recipe.name
 
 
-def _splits(source: Source) -> list[mf.SplitUse]:
+def _splits(labelled: Labelled) -> list[mf.SplitUse]:
     from edgeseg.data.splits import list_sha256
 
     return [
         mf.SplitUse(
-            data=source.dataset.name,
+            data=labelled.dataset.name,
             split=name,
-            images=len(source.splits.of(name)),
-            list_sha256=list_sha256(source.splits.of(name)),
+            images=len(labelled.splits.of(name)),
+            list_sha256=list_sha256(labelled.splits.of(name)),
         )
         for name in ("train", "val", "test")
-        if source.splits.of(name)
+        if labelled.splits.of(name)
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from edgeseg import manifest as mf
 from edgeseg.data.dataset import Dataset, Pair
+from edgeseg.data.labelled import open_labelled
 from edgeseg.data.lineage import check_parent
 from edgeseg.data.select import seen, select, to_choose
 from edgeseg.data.splits import Splits, draw, list_sha256, resolve
@@ -323,16 +324,16 @@ def test_weights_to_begin_with_have_not_seen_what_is_held_out(tmp_path: Path) ->
     splits = open_and_resolve(root, 0)
     for name in ("train", "val", "test"):
         (run / "splits" / f"set.{name}.txt").write_text("\n".join(splits.of(name)))
-    check_parent("--from", str(run), [root], 0, None, 0.1)
-    check_parent("--from", str(run), [root], 0, None, 0.05)
+    check_parent("--from", str(run), open_labelled([root], 0, None, 0.1), None)
+    check_parent("--from", str(run), open_labelled([root], 0, None, 0.05), None)
     said = r"--from .*run: \d+ frames of set \(such as f\d+\) were in its train split and are in .* test split"
     with pytest.raises(UsageError, match=said):
-        check_parent("--from", str(run), [root], 1, None, 0.1)
+        check_parent("--from", str(run), open_labelled([root], 1, None, 0.1), None)
     with pytest.raises(UsageError, match="were in its train split and are in this training's val split"):
-        check_parent("--from", str(run), [root], 0, None, 0.4)
+        check_parent("--from", str(run), open_labelled([root], 0, None, 0.4), None)
     other = tmp_path / "set2"
     folder(other)
-    check_parent("--from", str(run), [other], 1, None, 0.1)  # another set
+    check_parent("--from", str(run), open_labelled([other], 1, None, 0.1), None)  # another set
 
 
 def ancestor(root: Path, splits: Splits, seed: int = 0) -> mf.Ancestor:
@@ -350,17 +351,17 @@ def test_a_model_before_the_parent_has_not_seen_what_is_held_out(tmp_path: Path)
     """On another set it learns, on the first it is measured: the manifest of the second tells of the first."""
     first, second = folder(tmp_path / "first"), folder(tmp_path / "second", 20)
     manifest = later(model(second, open_and_resolve(second)), ancestor(first, open_and_resolve(first)))
-    check_parent("--from", "b", [first, second], 0, None, 0.1, manifest)
+    check_parent("--from", "b", open_labelled([first, second], 0, None, 0.1), None, manifest)
     said = (
         r"b: \d+ frames of first \(such as f\d+\) were in an earlier training's \(npnet-cvc\) train split "
         "and are in this training's test split"
     )
     with pytest.raises(UsageError, match=said):
-        check_parent("--from", "b", [first], 1, None, 0.1, manifest)
+        check_parent("--from", "b", open_labelled([first], 1, None, 0.1), None, manifest)
     run = manifest.model_copy(update={"kind": "run"})
     with pytest.raises(UsageError, match=said):
-        check_parent("--teacher", str(tmp_path / "b"), [first], 1, None, 0.1, run)
-    check_parent("--from", "b", [first], 1, None, 0.1, later(manifest))
+        check_parent("--teacher", str(tmp_path / "b"), open_labelled([first], 1, None, 0.1), None, run)
+    check_parent("--from", "b", open_labelled([first], 1, None, 0.1), None, later(manifest))
 
 
 def test_a_renamed_folder_is_known_by_its_frames(tmp_path: Path) -> None:
@@ -376,7 +377,7 @@ def test_a_renamed_folder_is_known_by_its_frames(tmp_path: Path) -> None:
     assert seen(everything, manifest) == (len(splits.train), 0)
     for name, before in ((str(run), manifest.model_copy(update={"kind": "run"})), ("bundle", manifest)):
         with pytest.raises(UsageError, match="were in its train split and are in this training's test split"):
-            check_parent("--from", name, [renamed], 1, None, 0.1, before)
+            check_parent("--from", name, open_labelled([renamed], 1, None, 0.1), None, before)
 
 
 def test_a_folder_given_twice(tmp_path: Path) -> None:
@@ -395,14 +396,14 @@ def test_a_set_that_has_changed_since_a_model_before_the_parent_saw_it(tmp_path:
     with pytest.raises(
         UsageError, match=r"--from b, an earlier training \(npnet-cvc\): was trained on a data set first"
     ):
-        check_parent("--from", "b", [first], 0, None, 0.1, manifest)
+        check_parent("--from", "b", open_labelled([first], 0, None, 0.1), None, manifest)
     # What it held out may be held out again: its own lists say so.
     for name in ("test", "val"):
         (first / f"{name}.txt").write_text("\n".join(splits.of(name)))
-    check_parent("--from", "b", [first], 0, None, 0.1, manifest)
+    check_parent("--from", "b", open_labelled([first], 0, None, 0.1), None, manifest)
     (first / "test.txt").write_text("\n".join(splits.test[1:] + splits.train[:1]))
     with pytest.raises(UsageError, match="an earlier training"):
-        check_parent("--from", "b", [first], 0, None, 0.1, manifest)
+        check_parent("--from", "b", open_labelled([first], 0, None, 0.1), None, manifest)
 
 
 def test_a_set_that_grows_from_training_to_training(tmp_path: Path) -> None:
@@ -422,13 +423,13 @@ def test_a_set_that_grows_from_training_to_training(tmp_path: Path) -> None:
     manifest = later(model(root, now), old).model_copy(update={"kind": "run"})
     for part in ("images", "masks"):
         (root / part / "f998.png").write_bytes(b"newer")
-    check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+    check_parent("--from", str(run), open_labelled([root], 0, None, 0.1), None, manifest)
     # Fewer of them are no other list, but no frame may come to them that the parent did not hold out.
     (root / "test.txt").write_text("\n".join(splits.test[1:]))
-    check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+    check_parent("--from", str(run), open_labelled([root], 0, None, 0.1), None, manifest)
     (root / "test.txt").write_text("\n".join([*splits.test, "f998"]))
     with pytest.raises(UsageError, match="an earlier training"):
-        check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+        check_parent("--from", str(run), open_labelled([root], 0, None, 0.1), None, manifest)
 
 
 def test_a_run_without_its_lists_is_asked_by_its_manifest(tmp_path: Path) -> None:
@@ -440,9 +441,9 @@ def test_a_run_without_its_lists_is_asked_by_its_manifest(tmp_path: Path) -> Non
         if listed:
             (run / "splits").mkdir(parents=True)
             (run / "splits" / "set.train.txt").write_text("\n".join(listed))
-        check_parent("--from", str(run), [root], 0, None, 0.1, manifest)
+        check_parent("--from", str(run), open_labelled([root], 0, None, 0.1), None, manifest)
         with pytest.raises(UsageError, match=r"take that training's --seed \(0\), its --split"):
-            check_parent("--from", str(run), [root], 1, None, 0.1, manifest)
+            check_parent("--from", str(run), open_labelled([root], 1, None, 0.1), None, manifest)
 
 
 def test_a_list_outside_of_the_folder(tmp_path: Path) -> None:
@@ -451,9 +452,9 @@ def test_a_list_outside_of_the_folder(tmp_path: Path) -> None:
     file.write_text("\n".join(f"f{i:03d}" for i in range(20)))
     splits = open_and_resolve(root, train_list=file)
     manifest = model(root, splits)
-    check_parent("--from", "bundle", [root], 0, file, 0.1, manifest)
+    check_parent("--from", "bundle", open_labelled([root], 0, file, 0.1), file, manifest)
     with pytest.raises(UsageError, match="nothing in .*set says on which of its frames"):
-        check_parent("--from", "bundle", [root], 0, None, 0.1, manifest)
+        check_parent("--from", "bundle", open_labelled([root], 0, None, 0.1), None, manifest)
 
 
 def test_frames_that_a_model_before_this_one_was_trained_on_count_as_seen(tmp_path: Path) -> None:
@@ -480,7 +481,7 @@ def test_a_validation_frame_of_the_parent_is_no_test_frame(tmp_path: Path) -> No
     (run / "splits").mkdir(parents=True)
     (run / "splits" / "set.val.txt").write_text(splits.test[0])
     with pytest.raises(UsageError, match="were in its val split and are in this training's test split"):
-        check_parent("--from", str(run), [root], 0, None, 0.1)
+        check_parent("--from", str(run), open_labelled([root], 0, None, 0.1), None)
 
 
 def test_text_files_that_are_no_lists(tmp_path: Path) -> None:
