@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,14 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         order = EpochOrder(len(self), self.seed * 1_000_003 + epoch, shuffle=shuffle)
         # Augmentation runs beside the training step; without it a second process would only cost.
         workers = 1 if self.transform.transforms or self.patch else 0
-        return DataLoader(self, batch, sampler=order, num_workers=workers, drop_last=shuffle)
+        return DataLoader(
+            self, batch, sampler=order, num_workers=workers, drop_last=shuffle, worker_init_fn=_ends_with_the_first
+        )
+
+
+def _ends_with_the_first(_worker: int) -> None:
+    """A SIGTERM to the whole group (systemd's way) is the first process's to handle; it ends this one then."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 class EpochOrder(Sampler[int]):

@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -271,6 +272,13 @@ def _fit(
         raise KeyboardInterrupt from error
     except torch.OutOfMemoryError as error:
         raise BackendError("the GPU's memory does not hold this training; take a smaller --batch or --imgsz") from error
+    except RuntimeError as error:
+        if not re.search(r"DataLoader worker .* is killed by signal: Killed", str(error)):
+            raise
+        raise BackendError(
+            "the process that prepares frames beside the training was killed; if it was for want of memory, free "
+            "some or take a smaller --imgsz, then go on with --resume"
+        ) from error
 
 
 class _Loaders(lightning.LightningDataModule):

@@ -391,13 +391,39 @@ def test_kill_9_loses_at_most_an_epoch(tiny_data: Path, tmp_path: Path) -> None:
     assert leftovers(tmp_path) == []
 
 
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that prepare frames; waits for one, since each pass has its own."""
+    while process.poll() is None:
+        found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if found:
+            return [int(pid) for pid in found]
+    pytest.fail(f"ended: {process.communicate()}")
+
+
+@pytest.mark.slow
+def test_killed_beside_the_training(tiny_data: Path, tmp_path: Path) -> None:
+    """As where memory is short: the kernel takes one of the processes, often not the first."""
+    out = tmp_path / "out"
+    with start(tiny_data, out, "--epochs", "500") as process:
+        wait_for_epochs(out, 2, process)
+        os.kill(children(process)[0], signal.SIGKILL)
+        said = process.communicate(timeout=30)
+    assert process.returncode == 6, said
+    assert said[1].count("\n") == 1, said
+    assert "was killed; if it was for want of memory" in said[1]
+    assert leftovers(tmp_path) == []
+    assert (out / "last.ckpt").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signals(tiny_data: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
+def test_signals(tiny_data: Path, tmp_path: Path, number: signal.Signals, code: int, *, group: bool) -> None:
     out = tmp_path / "out"
     with start(tiny_data, out, "--epochs", "500") as process:
         wait_for_epochs(out, 2, process)  # the first one's checkpoint is written by then
-        process.send_signal(number)
+        for pid in [process.pid, *(children(process) if group else [])]:
+            os.kill(pid, number)
         said = process.communicate(timeout=30)
     assert process.returncode == code, said
     assert said[1].count("\n") == 1, said
