@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseg import metrics
 from edgeseg.atomic import atomic_write
 from edgeseg.backends import int8_form
 from edgeseg.bundle import open_bundle, require_manifest
@@ -48,10 +47,8 @@ def main() -> None:
     print("\n".join(lines), flush=True)
     for label, table in variants(graph, manifest, words):
         data = forms.emit(int8_form(), graph, table).data
-        row = [label]
-        for one in gate.against(gate.measure(int8_form(), "openvino", data, selections, manifest), reference):
-            low, high = metrics.bootstrap_ci95(one.drops)
-            row.append(f"{-100 * one.drop:+.2f} ({-100 * high:+.2f} … {-100 * low:+.2f})")
+        found = gate.against(gate.measure(int8_form(), "openvino", data, selections, manifest), reference)
+        row = [label, *(one.points() for one in found)]
         lines.append("| " + " | ".join(row) + " |")
         print(lines[-1], flush=True)
     if words.out:

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,9 +157,31 @@ def mean(rows: Iterable[dict[str, float | None]]) -> dict[str, float]:
     return {name: float(np.mean(values[name])) for name in FIGURES if name in values}
 
 
-def bootstrap_ci95(values: Sequence[float], seed: int = 0, draws: int = 2000) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean."""
+def bootstrap_ci95(
+    values: Sequence[float], groups: Sequence[Hashable | None] = (), seed: int = 0, draws: int = 2000
+) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of the mean.
+
+    Frames of one sequence or patient are alike: drawn one by one, many of them would make the interval far too narrow.
+    So whole groups are drawn (cluster bootstrap; Davison and Hinkley, Bootstrap Methods and their Application,
+    1997, section 3.8). With few groups it is still rather too narrow than too wide.
+
+    Args:
+        values: one an image.
+        groups: whose image each is; None, or no groups at all: an image by itself.
+        seed: of the draws.
+        draws: how many.
+
+    Returns:
+        Its ends; None for fewer than two groups, which say nothing of others.
+    """
     array = np.asarray(values, dtype=np.float64)
-    picks = np.random.default_rng(seed).integers(0, array.size, (draws, array.size))
-    low, high = np.percentile(array[picks].mean(1), (2.5, 97.5))
+    own = [index if group is None else (group,) for index, group in enumerate(groups or [None] * array.size)]
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(own))}
+    if len(numbers) < 2:
+        return None
+    member = [numbers[group] for group in own]
+    picks = np.random.default_rng(seed).integers(0, len(numbers), (draws, len(numbers)))
+    sums, sizes = np.bincount(member, array), np.bincount(member)
+    low, high = np.percentile(sums[picks].sum(1) / sizes[picks].sum(1), (2.5, 97.5))
     return float(low), float(high)

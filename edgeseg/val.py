@@ -38,6 +38,13 @@ class Report:
     worst: list[Comparison] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
     trained: tuple[int, int] | None = (0, 0)
+    groups: list[tuple[Path, str] | None] = field(default_factory=list)
+
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of the mean Dice, drawn by sequence or patient where they are known; None if there is one."""
+        dices = [image.figures["dice"] for image in self.tally.images]
+        both = [(dice, group) for dice, group in zip(dices, self.groups, strict=True) if dice is not None]
+        return metrics.bootstrap_ci95([dice for dice, _ in both], [group for _, group in both])
 
     def ece(self) -> float:
         """Expected calibration error of all pixels; with several classes that of the likeliest."""
@@ -54,13 +61,17 @@ class Report:
             "n_images": len(self.tally.images),
             "trained_on": self.trained and self.trained[0],
             "trained_beside": self.trained and self.trained[1],
+            "n_groups": len(set(self.groups) - {None}) or None,
             "per_image": self.tally.per_image(),
+            "dice_ci95": self.interval(),
             "pooled": self.tally.pooled(),
             "ece": self.ece(),
             "provenance": self.provenance,
             "images": [
-                {"name": image.name} | {k: v for k, v in image.figures.items() if v is not None}
-                for image in self.tally.images
+                {"name": image.name}
+                | ({"group": group[1]} if group else {})
+                | {k: v for k, v in image.figures.items() if v is not None}
+                for image, group in zip(self.tally.images, self.groups, strict=True)
             ],
         }
 
@@ -76,6 +87,8 @@ class Report:
             label = f"AUC ({self.auc_from})" if name == "auc" else {"dice": "Dice", "iou": "IoU"}.get(name, name)
             cells = [f"{value[name]:.4f}" if name in value else "–" for value in (per_image, pooled)]
             table.add_row(label, *cells)
+            if name == "dice" and (ends := self.interval()):
+                table.add_row("Dice, 95 % interval", "{:.3f} to {:.3f}".format(*ends), "–")
         table.add_row("ECE", "–", f"{self.ece():.4f}")
         where = "inside the field of view" if self.area == "fov" else "whole frames"
         table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
@@ -83,6 +96,11 @@ class Report:
             table.caption += (
                 "; NOT KNOWN how many of these images the model was trained on: it knew a data set of this name, with "
                 "other files or lists"
+            )
+        together = len(set(self.groups) - {None})
+        if together:
+            table.caption += (
+                "; all of one sequence or patient" if together == 1 else f"; of {together} sequences or patients"
             )
         on, beside = self.trained or (0, 0)
         if on:
@@ -150,6 +168,7 @@ def validate(
             ordered,
             provenance(source.manifest),
             _sum([seen_already(one, source.manifest) for one in selections]),
+            [None if p.group is None else (one.dataset.root, p.group) for one in selections for p in one.pairs],
         )
 
 

@@ -208,8 +208,7 @@ def accuracy(
             compared = gate.against(found, reference) if reference else found
             out.measured += compared
             for one in compared:
-                low, high = one.interval
-                detail = f"Dice {-100 * one.drop:+.2f} points to float (95 % {-100 * high:+.2f} to {-100 * low:+.2f})"
+                detail = f"Dice points to float: {one.points()}"
                 where = f"{entry.name} on {backend}, {one.selection.dataset.name} {one.selection.split}"
                 out.checks.append(Check("accuracy", where, one.drop <= budget, detail))
     return reference

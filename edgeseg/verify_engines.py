@@ -167,7 +167,6 @@ def _measured(
 
 
 def _accuracy(entry: mf.Engine, one: gate.Measured, budget: float) -> Check:
-    low, high = one.interval
-    detail = f"Dice {-100 * one.drop:+.2f} points to float (95 % {-100 * high:+.2f} to {-100 * low:+.2f})"
+    detail = f"Dice points to float: {one.points()}"
     where = f"{entry.name}, {one.selection.dataset.name} {one.selection.split}"
     return _check("accuracy", where, passed=one.drop <= budget, detail=detail)

@@ -129,9 +129,30 @@ def test_worst_first() -> None:
 
 def test_bootstrap() -> None:
     values = np.random.default_rng(0).normal(0.5, 0.1, 200).tolist()
-    low, high = metrics.bootstrap_ci95(values)
+    low, high = metrics.bootstrap_ci95(values) or (0, 0)
     half = 1.96 * float(np.std(values)) / 200**0.5
     assert low == pytest.approx(np.mean(values) - half, abs=0.004)
     assert high == pytest.approx(np.mean(values) + half, abs=0.004)
     assert metrics.bootstrap_ci95(values) == (low, high)
-    assert metrics.bootstrap_ci95([0.25]) == (0.25, 0.25)
+    assert metrics.bootstrap_ci95([0.25]) is None
+
+
+def test_bootstrap_draws_whole_groups() -> None:
+    """Ten frames of one polyp are one polyp: an interval by frames would be too narrow by the root of ten."""
+    rng = np.random.default_rng(0)
+    polyps = rng.normal(0.5, 0.1, 40)
+    values, groups = np.repeat(polyps, 10).tolist(), np.repeat(np.arange(40), 10).tolist()
+    one_by_one, whole, once = (
+        metrics.bootstrap_ci95(*words) for words in ((values,), (values, groups), (polyps.tolist(),))
+    )
+    assert one_by_one is not None
+    assert whole == pytest.approx(once)
+    assert whole[1] - whole[0] == pytest.approx((one_by_one[1] - one_by_one[0]) * 10**0.5, rel=0.1)
+    # Frames of no known group stand by themselves, and are no group together.
+    assert metrics.bootstrap_ci95(values, [None] * 400) == one_by_one
+    assert metrics.bootstrap_ci95(values[:10], groups[:10]) is None
+    mixed = metrics.bootstrap_ci95([0.0, 0.0, 1.0], ["a", "a", None])
+    assert mixed == (0.0, 1.0)
+    # Groups count by their frames: the mean is that of all images.
+    low, high = metrics.bootstrap_ci95([0.0] * 9 + [1.0], ["a"] * 9 + ["b"]) or (-1, -1)
+    assert (low, high) == (0.0, 1.0)

@@ -97,6 +97,34 @@ def data(tiny_data: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny_data, tmp_path / "set", ignore=shutil.ignore_patterns("*.mp4")))
 
 
+def test_interval_by_sequence(tiny_bundle: Path, data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """Frames of one sequence are drawn together, and one sequence alone says nothing of others."""
+    stems = sorted(file.stem for file in (data / "images").iterdir())
+    everything = tmp_path / "all.txt"
+    everything.write_text("\n".join(stems))
+    words = ["val", tiny_bundle, "--data", data, "--split", everything, "--json", tmp_path / "v.json"]
+    said = {}
+    for groups in ("", "abc", "a"):
+        if groups:
+            rows = [f"{stem},{groups[index % len(groups)]}" for index, stem in enumerate(stems)]
+            (data / "groups.csv").write_text("\n".join(["stem,group", *rows]))
+        done = edgeseg_cli(*words)
+        assert done.code == 0
+        said[groups] = json.loads((tmp_path / "v.json").read_text()) | {"out": done.out}
+    assert [one["n_groups"] for one in said.values()] == [None, 3, 1]
+    assert "group" not in said[""]["images"][0]
+    assert [one["group"] for one in said["abc"]["images"][:4]] == ["a", "b", "c", "a"]
+    low, high = said["abc"]["dice_ci95"]
+    means = [np.mean([one["dice"] for one in said["abc"]["images"] if one["group"] == group]) for group in "abc"]
+    assert min(means) <= low <= said["abc"]["per_image"]["dice"] <= high <= max(means)
+    assert said[""]["dice_ci95"] not in (None, [low, high])
+    assert "of 3 sequences or patients" in said["abc"]["out"]
+    assert "95 % interval" in said["abc"]["out"]
+    assert said["a"]["dice_ci95"] is None
+    assert "95 % interval" not in said["a"]["out"]
+    assert "all of one sequence or patient" in said["a"]["out"]
+
+
 def test_wrong_data(tiny_bundle: Path, data: Path, edgeseg_cli) -> None:
     words = ["val", tiny_bundle, "--data", data]
     assert "has no field-of-view mask; use --area frame" in edgeseg_cli(*words, "--area", "fov").sentence(3)

@@ -49,9 +49,16 @@ class Measured:
         return float(np.mean(self.drops)) if self.drops else 0.0
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95 % bootstrap interval of the mean drop."""
-        return metrics.bootstrap_ci95(self.drops)
+    def interval(self) -> tuple[float, float] | None:
+        """95 % bootstrap interval of the mean drop, drawn by sequence or patient; None if all are of one."""
+        return metrics.bootstrap_ci95(self.drops, [pair.group for pair in self.selection.pairs])
+
+    def points(self) -> str:
+        """The drop as people read it, in Dice points, with its interval."""
+        if self.interval is None:
+            return f"{-100 * self.drop:+.2f}"
+        low, high = self.interval
+        return f"{-100 * self.drop:+.2f} (95 % {-100 * high:+.2f} to {-100 * low:+.2f})"
 
 
 @dataclass

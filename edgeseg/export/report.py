@@ -109,11 +109,8 @@ def _tiles(manifest: mf.Manifest) -> str:
         note = f"{fp32.images} {fp32.split} images of {fp32.data}"
         tiles.append(("Dice, FP32", f"{fp32.per_image.dice:.4f}", note))
     if int8 and int8.per_image.dice is not None and int8.dice_drop is not None:
-        low, high = int8.dice_drop_ci95 or [int8.dice_drop] * 2
         tiles.append(("Dice, INT8", f"{int8.per_image.dice:.4f}", f"same images, {_RUNTIMES[int8.backend]}"))
-        tiles.append(
-            ("INT8 costs", f"{_points(-int8.dice_drop)}", f"Dice points; 95 % {_points(-high)} to {_points(-low)}")
-        )
+        tiles.append(("INT8 costs", _points(-int8.dice_drop), f"Dice points{_interval(int8, '; 95 % {} to {}')}"))
     if int8 and int8.latency_p50_ms is not None:
         tiles.append(("One frame, INT8", f"{int8.latency_p50_ms:.1f} ms", f"median; {int8.machine}"))
     if not tiles:
@@ -126,6 +123,14 @@ def _tiles(manifest: mf.Manifest) -> str:
 
 def _points(fraction: float) -> str:
     return f"{100 * fraction + 0.0:+.2f}"
+
+
+def _interval(one: mf.Evaluation, form: str) -> str:
+    """The interval of the Dice points lost, in this form; empty where frames of one sequence or patient give none."""
+    if one.dice_drop_ci95 is None:
+        return ""
+    low, high = one.dice_drop_ci95
+    return form.format(_points(-high), _points(-low))
 
 
 def _use(manifest: mf.Manifest) -> str:
@@ -148,8 +153,7 @@ def _figures(manifest: mf.Manifest) -> str:
     for one in manifest.evaluations:
         drop = "–"
         if one.dice_drop is not None:
-            low, high = one.dice_drop_ci95 or [one.dice_drop] * 2
-            drop = f"{_points(-one.dice_drop)}<br><span class=small>{_points(-high)} … {_points(-low)}</span>"
+            drop = f"{_points(-one.dice_drop)}{_interval(one, '<br><span class=small>{} … {}</span>')}"
         worst = (
             "–"
             if one.worst_dice is None

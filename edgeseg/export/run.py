@@ -292,7 +292,8 @@ def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db:
         value["latency_p50_ms"] = round(one.latency_ms, 3)
     if one.drops:
         value["dice_drop"] = round(one.drop, 6)
-        value["dice_drop_ci95"] = [round(end, 6) for end in one.interval]
+        if one.interval is not None:
+            value["dice_drop_ci95"] = [round(end, 6) for end in one.interval]
     if parity_db is not None:
         value["parity_db"] = round(parity_db, 1)
     return mf.Evaluation.model_validate(value)
