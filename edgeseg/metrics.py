@@ -163,8 +163,8 @@ def bootstrap_ci95(
     """95 % percentile bootstrap interval of the mean.
 
     Frames of one sequence or patient are alike: drawn one by one, many of them would make the interval far too narrow.
-    So whole groups are drawn (cluster bootstrap; Davison and Hinkley, Bootstrap Methods and their Application,
-    1997, section 3.8). With few groups it is still rather too narrow than too wide.
+    So groups are drawn, and then frames in each (Davison and Hinkley, Bootstrap Methods and their Application,
+    1997, section 3.8): drawing whole groups alone, the two of a small set could agree by chance.
 
     Args:
         values: one an image.
@@ -175,13 +175,23 @@ def bootstrap_ci95(
     Returns:
         Its ends; None for fewer than two groups, which say nothing of others.
     """
-    array = np.asarray(values, dtype=np.float64)
-    own = [index if group is None else (group,) for index, group in enumerate(groups or [None] * array.size)]
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(own))}
-    if len(numbers) < 2:
+    own = [index if group is None else (group,) for index, group in enumerate(groups or [None] * len(values))]
+    together: dict[Hashable, list[float]] = {}
+    for key, value in zip(own, values, strict=True):
+        together.setdefault(key, []).append(value)
+    members = [np.asarray(one, np.float64) for one in together.values()]
+    if len(members) < 2:
         return None
-    member = [numbers[group] for group in own]
-    picks = np.random.default_rng(seed).integers(0, len(numbers), (draws, len(numbers)))
-    sums, sizes = np.bincount(member, array), np.bincount(member)
-    low, high = np.percentile(sums[picks].sum(1) / sizes[picks].sum(1), (2.5, 97.5))
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(members), (draws, len(members)))
+    sums = np.array([one[0] if one.size == 1 else 0.0 for one in members])[picks].sum(1)
+    sizes = np.array([one.size for one in members])[picks].sum(1)
+    order = np.argsort(picks, axis=None, kind="stable")  # where each group was drawn
+    ends = np.cumsum(np.bincount(picks.ravel(), minlength=len(members)))
+    for one, places in zip(members, np.split(order, ends[:-1]), strict=True):
+        if one.size > 1:
+            row = places // len(members)
+            drawn = one[rng.integers(0, one.size, (row.size, one.size), dtype=np.int32)].sum(1)
+            sums += np.bincount(row, drawn, draws)
+    low, high = np.percentile(sums / sizes, (2.5, 97.5))
     return float(low), float(high)

@@ -137,22 +137,30 @@ def test_bootstrap() -> None:
     assert metrics.bootstrap_ci95([0.25]) is None
 
 
-def test_bootstrap_draws_whole_groups() -> None:
+def test_bootstrap_draws_groups_first() -> None:
     """Ten frames of one polyp are one polyp: an interval by frames would be too narrow by the root of ten."""
     rng = np.random.default_rng(0)
     polyps = rng.normal(0.5, 0.1, 40)
     values, groups = np.repeat(polyps, 10).tolist(), np.repeat(np.arange(40), 10).tolist()
-    one_by_one, whole, once = (
+    one_by_one, by_polyp, once = (
         metrics.bootstrap_ci95(*words) for words in ((values,), (values, groups), (polyps.tolist(),))
     )
     assert one_by_one is not None
-    assert whole == pytest.approx(once)
-    assert whole[1] - whole[0] == pytest.approx((one_by_one[1] - one_by_one[0]) * 10**0.5, rel=0.1)
+    assert by_polyp == pytest.approx(once)
+    assert by_polyp[1] - by_polyp[0] == pytest.approx((one_by_one[1] - one_by_one[0]) * 10**0.5, rel=0.1)
     # Frames of no known group stand by themselves, and are no group together.
     assert metrics.bootstrap_ci95(values, [None] * 400) == one_by_one
     assert metrics.bootstrap_ci95(values[:10], groups[:10]) is None
-    mixed = metrics.bootstrap_ci95([0.0, 0.0, 1.0], ["a", "a", None])
-    assert mixed == (0.0, 1.0)
-    # Groups count by their frames: the mean is that of all images.
-    low, high = metrics.bootstrap_ci95([0.0] * 9 + [1.0], ["a"] * 9 + ["b"]) or (-1, -1)
-    assert (low, high) == (0.0, 1.0)
+    assert metrics.bootstrap_ci95([0.0, 0.0, 1.0], ["a", "a", None]) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="zip"):
+        metrics.bootstrap_ci95(values, groups[:10])
+
+
+def test_bootstrap_of_two_groups_that_agree() -> None:
+    """By whole groups the interval would be a point; the frames in them differ."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(0.0, 0.1, 60)
+    values -= np.repeat(values.reshape(2, 30).mean(1), 30)
+    low, high = metrics.bootstrap_ci95(values.tolist(), ["a"] * 30 + ["b"] * 30) or (0, 0)
+    by_frame = metrics.bootstrap_ci95(values.tolist()) or (0, 0)
+    assert high - low == pytest.approx(by_frame[1] - by_frame[0], rel=0.1)
