@@ -87,12 +87,16 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         for frames in ("cvc-test-seq", "kvasir-test")
     }
     beside |= {
-        f"npnet-cvc-from-skin-seed{seed}.{frames}.json"
-        for seed in range(3)
+        f"{run}.{frames}.json"
+        for run in (*(f"npnet-cvc-from-skin-seed{seed}" for seed in range(3)), "npnet-cvc-seq-taught")
         for frames in ("cvc-test-seq", "kvasir-test")
     }
     beside |= {"npnet-kvasir.cvc-test.json", "npnet-kvasir.kvasir-test.json"}
-    beside |= {"effunet-polyp-long.cvc-test-seq.json", "effunet-polyp-long.val.json"}
+    beside |= {
+        "effunet-polyp-long.cvc-test-seq.json",
+        "effunet-polyp-long.val.json",
+        "effunet-cvc-seq.cvc-test-seq.json",
+    }
     beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
     beside |= {f"dnlnet-vessel.drive-test-fov-{precision}.json" for precision in ("int8", "fp32")}
     missing = {one.file for one in papers.load(folder) if one.file not in used}
