@@ -195,6 +195,10 @@ def accuracy(
         for backend in check.ENGINES:
             if not backends.runs_here(entry.name, entry.form, backend):
                 continue
+            if entry.form != "float" and not reference:
+                why = "no float graph ran here to compare with"
+                out.checks.append(Check("accuracy", f"{entry.name} on {backend}", passed=False, detail=why))
+                continue
             step(f"{entry.name} on {backend}")
             try:
                 found = gate.measure(entry.name, backend, graphs[entry.name], selections, out.manifest)
@@ -205,7 +209,7 @@ def accuracy(
                 reference = reference or found
                 out.measured += found
                 continue
-            compared = gate.against(found, reference) if reference else found
+            compared = gate.against(found, reference)
             out.measured += compared
             for one in compared:
                 detail = f"Dice points to float: {one.points()}"

@@ -53,6 +53,28 @@ def test_verify(bundle: Path, edgeseg_cli: Callable) -> None:
     assert {one["name"] for one in done.json["checks"]} == {"hashes", "files", "golden", "parity", "finite"}
 
 
+def test_verify_without_a_float_graph_that_runs(
+    bundle: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli: Callable
+) -> None:
+    """INT8 has then nothing to be near to: not 0.00 points below, and not passed."""
+    from edgeseg.errors import BackendError
+    from edgeseg.export import gate
+
+    measure = gate.measure
+
+    def failing(subject: str, *words: object) -> list[gate.Measured]:
+        if subject == "float":
+            raise BackendError("out of order")
+        return measure(subject, *words)
+
+    monkeypatch.setattr(gate, "measure", failing)
+    done = edgeseg_cli("verify", bundle, "--data", tiny_data, "--json", "-")
+    assert done.code == 7
+    said = [one for one in done.json["checks"] if one["name"] == "accuracy"]
+    assert {one["passed"] for one in said} == {False}
+    assert {one["detail"] for one in said} == {"out of order", "no float graph ran here to compare with"}
+
+
 def test_verify_names_what_changed(bundle: Path, tmp_path: Path, edgeseg_cli: Callable) -> None:
     copy = tmp_path / "copy.edgeseg"
     shutil.copytree(bundle, copy)

@@ -51,6 +51,8 @@ class Measured:
     @property
     def interval(self) -> tuple[float, float] | None:
         """95 % bootstrap interval of the mean drop, drawn by sequence or patient; None if all are of one."""
+        if not self.drops:
+            return None
         return metrics.bootstrap_ci95(self.drops, [pair.group for pair in self.selection.pairs])
 
     def points(self) -> str:
