@@ -7,6 +7,7 @@ import heapq
 import importlib.util
 import io
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from edgeseg.provenance import provenance
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from edgeseg.data.select import Selection
+
 
 @dataclass
 class Report:
@@ -38,8 +41,9 @@ class Report:
     worst: list[Comparison] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
     trained: tuple[int, int] | None = (0, 0)
-    groups: list[tuple[Path, str] | None] = field(default_factory=list)
+    groups: list[int | None] = field(default_factory=list)
 
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """95 % interval of the mean Dice, drawn by sequence or patient where they are known; None if there is one."""
         dices = [image.figures["dice"] for image in self.tally.images]
@@ -63,13 +67,13 @@ class Report:
             "trained_beside": self.trained and self.trained[1],
             "n_groups": len(set(self.groups) - {None}) or None,
             "per_image": self.tally.per_image(),
-            "dice_ci95": self.interval(),
+            "dice_ci95": self.interval,
             "pooled": self.tally.pooled(),
             "ece": self.ece(),
             "provenance": self.provenance,
             "images": [
                 {"name": image.name}
-                | ({"group": group[1]} if group else {})
+                | ({} if group is None else {"group": group})
                 | {k: v for k, v in image.figures.items() if v is not None}
                 for image, group in zip(self.tally.images, self.groups, strict=True)
             ],
@@ -87,8 +91,8 @@ class Report:
             label = f"AUC ({self.auc_from})" if name == "auc" else {"dice": "Dice", "iou": "IoU"}.get(name, name)
             cells = [f"{value[name]:.4f}" if name in value else "–" for value in (per_image, pooled)]
             table.add_row(label, *cells)
-            if name == "dice" and (ends := self.interval()):
-                table.add_row("Dice, 95 % interval", "{:.3f} to {:.3f}".format(*ends), "–")
+            if name == "dice" and self.interval:
+                table.add_row("Dice, 95 % interval", "{:.3f} to {:.3f}".format(*self.interval), "–")
         table.add_row("ECE", "–", f"{self.ece():.4f}")
         where = "inside the field of view" if self.area == "fov" else "whole frames"
         table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
@@ -97,11 +101,11 @@ class Report:
                 "; NOT KNOWN how many of these images the model was trained on: it knew a data set of this name, with "
                 "other files or lists"
             )
-        together = len(set(self.groups) - {None})
-        if together:
-            table.caption += (
-                "; all of one sequence or patient" if together == 1 else f"; of {together} sequences or patients"
-            )
+        known = [group for group in self.groups if group is not None]
+        if known:
+            number = len(set(known))
+            of = "one sequence or patient" if number == 1 else f"{number} sequences or patients"
+            table.caption += f"; {'all' if len(known) == len(self.groups) else len(known)} of {of}"
         on, beside = self.trained or (0, 0)
         if on:
             table.caption += f"; the model was TRAINED on {on} of these images"
@@ -168,8 +172,21 @@ def validate(
             ordered,
             provenance(source.manifest),
             _sum([seen_already(one, source.manifest) for one in selections]),
-            [None if p.group is None else (one.dataset.root, p.group) for one in selections for p in one.pairs],
+            _numbered(selections),
         )
+
+
+def _numbered(selections: list[Selection]) -> list[int | None]:
+    """Each image's sequence or patient by a number, from 1 on; None where it is not known.
+
+    A number, since a group's own name may be a patient's.
+    """
+    numbers: dict[tuple[Path, str], int] = {}
+    return [
+        None if pair.group is None else numbers.setdefault((one.dataset.root, pair.group), len(numbers) + 1)
+        for one in selections
+        for pair in one.pairs
+    ]
 
 
 def _sum(counts: list[tuple[int, int] | None]) -> tuple[int, int] | None:

@@ -156,6 +156,14 @@ def test_bootstrap_draws_groups_first() -> None:
         metrics.bootstrap_ci95(values, groups[:10])
 
 
+def test_bootstrap_where_groups_say_nothing() -> None:
+    """Frames that are no more alike in a group than others: at most 1.4 times as wide as by frames."""
+    values = np.random.default_rng(0).normal(0.5, 0.1, 1000).tolist()
+    by_frame = metrics.bootstrap_ci95(values) or (0, 0)
+    by_group = metrics.bootstrap_ci95(values, np.repeat(np.arange(200), 5).tolist()) or (0, 0)
+    assert 1.1 < (by_group[1] - by_group[0]) / (by_frame[1] - by_frame[0]) < 1.5
+
+
 def test_bootstrap_of_two_groups_that_agree() -> None:
     """By whole groups the interval would be a point; the frames in them differ."""
     rng = np.random.default_rng(0)

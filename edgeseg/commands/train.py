@@ -47,7 +47,7 @@ def command(
     from edgeseg.data.lineage import check_parent
     from edgeseg.train import recipe as recipes
     from edgeseg.train.load import open_start, open_teacher
-    from edgeseg.train.run import follows, train
+    from edgeseg.train.run import check_settings, follows, train
     from edgeseg.train.write import made_from, terms
 
     if time is not None and (epochs is not None or resume or devices > 1):
@@ -60,14 +60,14 @@ def command(
         height, width = options.parse_size(imgsz)
         size = {"height": height, "width": width}
         loaded = loaded.model_copy(update={"input": loaded.input.model_copy(update=size)})
+    folder = out or Path("runs") / loaded.name
+    start = None if start_from is None else open_start(start_from)
+    taught_by = None if teacher is None else open_teacher(teacher)
+    check_settings(loaded, folder, resume=resume, devices=devices, start_from=start, teacher=taught_by)
     labelled = open_labelled(data, seed, split, loaded.train.val_fraction)
-    start = None
-    if start_from is not None:
-        start = open_start(start_from)
-        check_parent("--from", start_from, labelled, split, start.manifest)
-    taught_by = None
-    if teacher is not None:
-        taught_by = open_teacher(teacher)
+    if start is not None:
+        check_parent("--from", str(start_from), labelled, split, start.manifest)
+    if taught_by is not None:
         check_parent("--teacher", str(teacher), labelled, split, taught_by.manifest)
     before = made_from(start, taught_by)
     bound = terms(loaded, before)
@@ -78,7 +78,6 @@ def command(
             typer.echo(f"terms of {names} bind what is made from it: {bound.weights_licence}{only}", err=True)
         if start is not None and start.manifest is None:
             typer.echo(f"nothing says what {start_from} was trained on, nor under which terms", err=True)
-    folder = out or Path("runs") / loaded.name
     train(
         loaded,
         sha256,

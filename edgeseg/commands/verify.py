@@ -63,7 +63,9 @@ def command(
     evaluations = [evaluation(one, "report") for one in found.measured]
     findings = Findings(found.measured)
     if report is not None:
-        shown = found.manifest.model_copy(update={"evaluations": evaluations or found.manifest.evaluations})
+        shown = found.manifest
+        if data:  # else the figures that the bundle holds
+            shown = shown.model_copy(update={"evaluations": evaluations})
         report_pictures.write(source, shown, findings, report)
         screen.print(f"report: {report}")
     if update and found.passed:

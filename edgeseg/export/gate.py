@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Measured:
     def drop(self) -> float:
         return float(np.mean(self.drops)) if self.drops else 0.0
 
-    @property
+    @cached_property
     def interval(self) -> tuple[float, float] | None:
         """95 % bootstrap interval of the mean drop, drawn by sequence or patient; None if all are of one."""
         if not self.drops:

@@ -6,7 +6,6 @@ import contextlib
 import importlib.metadata
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -105,18 +104,7 @@ def train(
         OutputError: the disk.
         BackendError: the GPU's memory is too small.
     """
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, not a folder; choose another --out")
-    if out.exists() and not resume and not follows(devices) and any(out.iterdir()):
-        raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
-    if recipe.train.taught and teacher is None:
-        raise UsageError(f"recipe {recipe.name} learns from a run (distil, hint); give that run with --teacher")
-    if teacher is not None and not recipe.train.taught:
-        raise UsageError(
-            f"recipe {recipe.name} learns from no teacher; leave --teacher out, or set distil or hint in it"
-        )
-    if recipe.train.freeze_norms and start_from is None:
-        raise UsageError(f"recipe {recipe.name} keeps a model's batch norms (freeze_norms); say which with --from")
+    check_settings(recipe, out, resume=resume, devices=devices, start_from=start_from, teacher=teacher)
     lightning.seed_everything(seed, verbose=False)
     net = make_net(recipe)
     if recipe.train.centre:
@@ -185,6 +173,29 @@ def train(
             centre(net, val_set)
         write_run(out, recipe, recipe_sha256, seed, net, recorder, data, train_set, val_set, start_from, teacher)
     return out
+
+
+def check_settings(
+    recipe: Recipe, out: Path, *, resume: bool, devices: int, start_from: Start | None, teacher: Teacher | None
+) -> None:
+    """What can be said before any frame is read; arguments as of :func:`train`.
+
+    Raises:
+        UsageError: ``out`` is in use, or the recipe wants a teacher or a start that is not given, or none.
+        OutputError: ``out`` is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file, not a folder; choose another --out")
+    if out.exists() and not resume and not follows(devices) and any(out.iterdir()):
+        raise UsageError(f"{out} exists; give --resume to go on with it, or another --out")
+    if recipe.train.taught and teacher is None:
+        raise UsageError(f"recipe {recipe.name} learns from a run (distil, hint); give that run with --teacher")
+    if teacher is not None and not recipe.train.taught:
+        raise UsageError(
+            f"recipe {recipe.name} learns from no teacher; leave --teacher out, or set distil or hint in it"
+        )
+    if recipe.train.freeze_norms and start_from is None:
+        raise UsageError(f"recipe {recipe.name} keeps a model's batch norms (freeze_norms); say which with --from")
 
 
 def follows(devices: int) -> bool:
@@ -273,11 +284,12 @@ def _fit(
     except torch.OutOfMemoryError as error:
         raise BackendError("the GPU's memory does not hold this training; take a smaller --batch or --imgsz") from error
     except RuntimeError as error:
-        if not re.search(r"DataLoader worker .* is killed by signal: Killed", str(error)):
+        # torch says so itself, or, where it waited for frames, in the error that its own came from.
+        if not any("killed by signal: Killed" in str(one) for one in (error, error.__cause__)):
             raise
         raise BackendError(
             "the process that prepares frames beside the training was killed; if it was for want of memory, free "
-            "some or take a smaller --imgsz, then go on with --resume"
+            "some and go on with --resume, or begin again with a smaller --imgsz"
         ) from error
 
 
