@@ -88,7 +88,11 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
     }
     beside |= {
         f"{run}.{frames}.json"
-        for run in (*(f"npnet-cvc-from-skin-seed{seed}" for seed in range(3)), "npnet-cvc-seq-taught")
+        for run in (
+            *(f"npnet-cvc-from-skin-seed{seed}" for seed in range(3)),
+            "npnet-cvc-seq-taught",
+            "npnet-cvc-taught-from-skin",
+        )
         for frames in ("cvc-test-seq", "kvasir-test")
     }
     beside |= {"npnet-kvasir.cvc-test.json", "npnet-kvasir.kvasir-test.json"}
