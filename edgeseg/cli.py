@@ -98,6 +98,8 @@ _received: list[int] = []
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     _received.append(number)
+    # A signal to the whole group (systemd's way, pkill) ends helper processes too, which torch would make an error of.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     raise Terminated
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -124,17 +122,7 @@ class Frames(Dataset[tuple[Tensor, Tensor]]):
         order = EpochOrder(len(self), self.seed * 1_000_003 + epoch, shuffle=shuffle)
         # Augmentation runs beside the training step; without it a second process would only cost.
         workers = 1 if self.transform.transforms or self.patch else 0
-        return DataLoader(
-            self, batch, sampler=order, num_workers=workers, drop_last=shuffle, worker_init_fn=_ends_quietly
-        )
-
-
-def _ends_quietly(_worker: int) -> None:
-    """A SIGTERM to the whole group (systemd's way) is the first process's to tell of.
-
-    torch makes an error of a helper that a signal ended, not of one that left with 0.
-    """
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        return DataLoader(self, batch, sampler=order, num_workers=workers, drop_last=shuffle)
 
 
 class EpochOrder(Sampler[int]):

@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -285,7 +286,7 @@ def _fit(
         raise BackendError("the GPU's memory does not hold this training; take a smaller --batch or --imgsz") from error
     except RuntimeError as error:
         # torch says so itself, or, where it waited for frames, in the error that its own came from.
-        if not any("killed by signal: Killed" in str(one) for one in (error, error.__cause__)):
+        if not any(re.search("killed by signal: (Killed|Term)", str(one)) for one in (error, error.__cause__)):
             raise
         raise BackendError(
             "the process that prepares frames beside the training was killed; if it was for want of memory, free "

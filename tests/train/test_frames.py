@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import torch
@@ -24,16 +23,3 @@ def test_pasted_targets_are_drawn_anew_each_epoch_and_the_same_each_time(tiny_da
     assert any(not torch.equal(a, plain[index][1]) for index, a in enumerate(first))
     frames.epoch = 1
     assert any(not torch.equal(a, frames[index][1]) for index, a in enumerate(first))
-
-
-def test_helpers_end_quietly(tiny_data: Path) -> None:
-    """With 0 at a SIGTERM: torch makes no error of that, and what waits for them at the end does not wait for ever."""
-    recipe, _ = recipes.load("npnet-phantom")
-    frames = Frames(open_dataset(tiny_data).pairs, frame_of(recipe), recipes.Augmentation(flip=True), 0)
-    before = multiprocessing.active_children()
-    batches = iter(frames.loader(2, 0, shuffle=True))
-    next(batches)
-    (helper,) = [one for one in multiprocessing.active_children() if one not in before]
-    helper.terminate()
-    helper.join(20)
-    assert helper.exitcode == 0
