@@ -45,7 +45,7 @@ class Report:
 
     @cached_property
     def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the mean Dice, drawn by sequence or patient where they are known; None if there is one."""
+        """95 % interval of the mean Dice, by sequence or patient where known; None where all images are of one."""
         dices = [image.figures["dice"] for image in self.tally.images]
         both = [(dice, group) for dice, group in zip(dices, self.groups, strict=True) if dice is not None]
         return metrics.bootstrap_ci95([dice for dice, _ in both], [group for _, group in both])
