@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -162,6 +162,24 @@ def require_manifest(source: Source) -> mf.Manifest:
     if source.manifest is None:
         raise UsageError(f"{source.path}: a bare graph has no manifest; give the run or bundle it came from")
     return source.manifest
+
+
+def resized(source: Source, imgsz: tuple[int, int]) -> Source:
+    """The run with another input size than it was trained with; height and width.
+
+    Raises:
+        ModelError: a graph has one size only.
+    """
+    if source.kind != "run" or source.manifest is None:
+        raise ModelError(f"{source.path}: a {source.kind}'s graph has one size; give --imgsz with the run it came from")
+    size = {"height": imgsz[0], "width": imgsz[1]}
+    frame = source.manifest.frame.model_copy(update=size)
+    output = source.manifest.output.model_copy(update=size)
+    return replace(
+        source,
+        spec=source.spec.model_copy(update={"frame": frame, "output": output}),
+        manifest=source.manifest.model_copy(update={"frame": frame, "output": output}),
+    )
 
 
 def _open_folder(path: Path) -> Source:

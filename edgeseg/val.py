@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg import console, metrics, reliability
 from edgeseg.atomic import atomic_write
-from edgeseg.bundle import open_model
+from edgeseg.bundle import open_model, resized
 from edgeseg.data.select import seen as seen_already
 from edgeseg.data.select import select
 from edgeseg.evaluate import Comparison, evaluate
@@ -120,6 +120,7 @@ def validate(
     data: list[Path],
     split: str | None = None,
     *,
+    imgsz: tuple[int, int] | None = None,
     backend: str = "auto",
     precision: str = "auto",
     device: int = 0,
@@ -132,10 +133,12 @@ def validate(
 ) -> Report:
     """Measures MODEL on labelled frames; ``worst`` comparisons are kept for the picture.
 
+    ``imgsz``: height and width of a run's input, instead of the size it was trained with.
+
     Raises:
         EdgesegError: model, data or backend are rejected, each with its sentence.
     """
-    source = open_model(model)
+    source = open_model(model) if imgsz is None else resized(open_model(model), imgsz)
     selections = select(data, split, "test", source.manifest)
     pairs = [pair for selection in selections for pair in selection.pairs]
     thresholds = [one.threshold or 128 for one in source.spec.classes[1:]]

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgeseg import manifest as mf
 from edgeseg import metrics
 
 
@@ -28,6 +29,27 @@ def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path
     assert graph.json["pooled"] != {}
     assert graph.json["n_images"] == 12  # no manifest, no lists: all pairs
     assert "phantom all" in graph.json["frames"]
+
+
+def test_another_size(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """`val --imgsz` says of a run what a run of that size would say."""
+    other = Path(shutil.copytree(tiny_run, tmp_path / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    for part in ("frame", "output"):
+        manifest[part] |= {"height": 96, "width": 128}
+    data = json.dumps(manifest).encode()
+    (other / "manifest.json").write_bytes(data)
+    (other / "manifest.sha256").write_text(f"{mf.sha256(data)}  manifest.json\n")
+    # AUC, since an untrained network's probability is on one side of any threshold.
+    trained, asked, wanted = (
+        edgeseg_cli("val", *words, "--data", tiny_data, "--json", "-").json["pooled"]["auc"]
+        for words in ([tiny_run], [tiny_run, "--imgsz", "96x128"], [other])
+    )
+    assert asked == wanted != trained
+    refused = edgeseg_cli("val", tiny_run, "--imgsz", "95x128", "--data", tiny_data).sentence(2)
+    assert "needs multiples of 8; take 96x128" in refused
+    refused = edgeseg_cli("val", tiny_bundle, "--imgsz", "96x128", "--data", tiny_data).sentence(3)
+    assert "one size; give --imgsz with the run" in refused
 
 
 def test_figures_are_those_of_the_masks(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgeseg import manifest as mf
+from edgeseg.export.gate import dice_points
 
 # Of a model whose parent or teacher came from an edgeseg that wrote no lineage, or as weights alone.
 UNRECORDED = "A model before it has no record of what it was trained on, nor under which terms."
@@ -83,5 +84,5 @@ def _operating(manifest: mf.Manifest) -> list[str]:
 def _row(one: mf.Evaluation) -> str:
     figures = [one.per_image.dice, one.per_image.iou, one.per_image.sensitivity]
     cells = ["–" if value is None else f"{value:.4f}" for value in figures]
-    drop = "" if one.dice_drop is None else f"{-100 * one.dice_drop:+.2f}"
+    drop = "" if one.dice_drop is None else dice_points(-one.dice_drop)
     return f"| {one.subject} | {one.backend} | {one.data} {one.split} | {one.images} | {' | '.join(cells)} | {drop} |"

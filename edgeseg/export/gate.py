@@ -25,7 +25,7 @@ from edgeseg.evaluate import evaluate
 from edgeseg.export.check import ENGINES
 from edgeseg.export.wanted import MAX_DICE_DROP
 
-__all__ = ["MAX_DICE_DROP", "Measured", "Outcome", "against", "measure", "median_ms", "search"]
+__all__ = ["MAX_DICE_DROP", "Measured", "Outcome", "against", "dice_points", "measure", "median_ms", "search"]
 Step = Callable[[str], None]
 
 
@@ -59,9 +59,14 @@ class Measured:
     def points(self) -> str:
         """The drop as people read it, in Dice points, with its interval."""
         if self.interval is None:
-            return f"{-100 * self.drop:+.2f}"
+            return dice_points(-self.drop)
         low, high = self.interval
-        return f"{-100 * self.drop:+.2f} (95 % {-100 * high:+.2f} to {-100 * low:+.2f})"
+        return f"{dice_points(-self.drop)} (95 % {dice_points(-high)} to {dice_points(-low)})"
+
+
+def dice_points(change: float) -> str:
+    """A change of Dice as people read it: with its sign, in hundredths; what rounds to nothing has a plus."""
+    return f"{round(100 * change, 2) + 0.0:+.2f}"
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import TypeVar
 from edgeseg import manifest as mf
 from edgeseg.calibration.sensitivity import Cost
 from edgeseg.export.card import UNRECORDED
-from edgeseg.export.gate import Measured
+from edgeseg.export.gate import Measured, dice_points
 
 _Row = TypeVar("_Row", mf.Evaluation, Measured)
 
@@ -110,19 +110,15 @@ def _tiles(manifest: mf.Manifest) -> str:
         tiles.append(("Dice, FP32", f"{fp32.per_image.dice:.4f}", note))
     if int8 and int8.per_image.dice is not None and int8.dice_drop is not None:
         tiles.append(("Dice, INT8", f"{int8.per_image.dice:.4f}", f"same images, {_RUNTIMES[int8.backend]}"))
-        tiles.append(("INT8 costs", _points(-int8.dice_drop), f"Dice points{_interval(int8, '; 95 % {} to {}')}"))
+        tiles.append(("INT8 costs", dice_points(-int8.dice_drop), f"Dice points{_interval(int8, '; 95 % {} to {}')}"))
     if int8 and int8.latency_p50_ms is not None:
         tiles.append(("One frame, INT8", f"{int8.latency_p50_ms:.1f} ms", f"median; {int8.machine}"))
     if not tiles:
-        return "<p class=notice>No labelled frames were given: this bundle has no accuracy figures.</p>"
+        return "<p class=notice>No labelled frames were measured: there are no accuracy figures here.</p>"
     cells = "".join(
         f"<div><p>{esc(a)}</p><p class=big>{esc(b)}</p><p class=small>{esc(c)}</p></div>" for a, b, c in tiles
     )
     return f"<section class=tiles>{cells}</section>"
-
-
-def _points(fraction: float) -> str:
-    return f"{100 * fraction + 0.0:+.2f}"
 
 
 def _interval(one: mf.Evaluation, form: str) -> str:
@@ -130,7 +126,7 @@ def _interval(one: mf.Evaluation, form: str) -> str:
     if one.dice_drop_ci95 is None:
         return ""
     low, high = one.dice_drop_ci95
-    return form.format(_points(-high), _points(-low))
+    return form.format(dice_points(-high), dice_points(-low))
 
 
 def _use(manifest: mf.Manifest) -> str:
@@ -153,7 +149,7 @@ def _figures(manifest: mf.Manifest) -> str:
     for one in manifest.evaluations:
         drop = "–"
         if one.dice_drop is not None:
-            drop = f"{_points(-one.dice_drop)}{_interval(one, '<br><span class=small>{} … {}</span>')}"
+            drop = f"{dice_points(-one.dice_drop)}{_interval(one, '<br><span class=small>{} … {}</span>')}"
         worst = (
             "–"
             if one.worst_dice is None

@@ -10,7 +10,7 @@ import edgeseg
 from edgeseg import atomic, backends, golden
 from edgeseg import manifest as mf
 from edgeseg.backends.base import EngineOptions
-from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest
+from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest, resized
 from edgeseg.calibration import table as tables
 from edgeseg.calibration.run import TABLE_FILE
 from edgeseg.data.phantom import PHANTOMS
@@ -84,12 +84,12 @@ def export_run(
         GateError: a gate said no; nothing is written.
         OutputError: the disk.
     """
+    if imgsz is not None:
+        source = resized(source, imgsz)
     run = require_manifest(source)
     target = out or (source.path / f"{run.name}{SUFFIX}" if source.kind == "run" else source.path)
     check_place(target)
     atomic.check_writable(target)
-    if imgsz is not None:
-        run = resized(run, source, imgsz)
     if threshold is not None and not data:
         raise UsageError("--threshold is measured on labelled frames; give some with --data")
     selections = to_choose(data, split, run) if data else []
@@ -137,12 +137,10 @@ def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[c
             raise ModelError(f"{source.path}: holds no float graph to emit others from; export the run again")
         return Float(source.read(entry.file, entry.sha256, entry.size), entry.opset)
     from edgeseg.export import frame_graph
-    from edgeseg.nets import check_size
     from edgeseg.train.load import RunPredictor, load_run
 
     step("exporting the float graph")
     net = load_run(source)
-    check_size(net.net, run.task.network, run.frame.height, run.frame.width)
     predictor = RunPredictor(net)
     graph = frame_graph.export(net, run, opset=opset)
     step("comparing with the network")
@@ -190,20 +188,6 @@ def report_on_test(
             step(f"reporting {name} in {backend} on the test split")
             out += gate.against(gate.measure(name, backend, made.graphs[name], found, run), reference)
     return out
-
-
-def resized(run: mf.Manifest, source: Source, imgsz: tuple[int, int]) -> mf.Manifest:
-    """The manifest with another input size; figures then hold for that size.
-
-    Raises:
-        ModelError: a bundle's graph has one size only.
-    """
-    if source.kind != "run":
-        raise ModelError(f"{source.path}: a bundle's graph has one size; give --imgsz with the run it came from")
-    size = {"height": imgsz[0], "width": imgsz[1]}
-    return run.model_copy(
-        update={"frame": run.frame.model_copy(update=size), "output": run.output.model_copy(update=size)}
-    )
 
 
 def check_place(target: Path) -> None:

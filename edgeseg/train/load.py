@@ -13,7 +13,7 @@ import torch
 from edgeseg.bundle import open_model, zoo_names
 from edgeseg.errors import ModelError, UsageError
 from edgeseg.manifest import sha256
-from edgeseg.nets import build
+from edgeseg.nets import build, check_size
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import load_weights, read_options
 from edgeseg.train.device import best_device
@@ -95,6 +95,7 @@ def load_run(source: Source) -> FrameNet:
 
     Raises:
         ModelError: changed, or not the weights of the network the manifest names.
+        UsageError: the network does not take frames of the manifest's size, which ``bundle.resized`` may have changed.
     """
     if source.manifest is None or source.kind != "run":
         raise ModelError(f"{source.path}: is no run")
@@ -105,6 +106,7 @@ def load_run(source: Source) -> FrameNet:
     net = build(source.manifest.task.network, source.manifest.output.channels, read_options(data))
     frame_net = FrameNet(net, [0.0] * 3, [1.0] * 3)  # mean and std come with the weights
     load_weights(frame_net, data, str(source.path / document.file))
+    check_size(net, source.manifest.task.network, source.manifest.frame.height, source.manifest.frame.width)
     return frame_net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
