@@ -3,7 +3,8 @@
     python -m benchmarks.clips_with_truth [--model npnet-polyp] [--data ../shared/data]
 
 * ``colonoscopy_polyp_53f.mp4``: share of frames in which an object's box overlaps a given polyp box with IoU ≥ 0.5,
-  and share of all given boxes that are met so.
+  and share of all given boxes that are met so; what share of the boxes' pixels the masks cover, and what share of the
+  masks' pixels lies in boxes (all frames together).
 * ``laparoscopy_720p_250f.mp4`` (no colon, no polyp): frames with a false mask per minute of video, and episodes
   (runs of such frames) per minute.
 """
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgeseg.bundle import open_model
 from edgeseg.fit import Box
 from edgeseg.stream.pipeline import run
@@ -29,10 +32,12 @@ IOU = 0.5
 
 @dataclass(frozen=True)
 class Found:
-    """Shares of frames and of boxes met with IoU ≥ 0.5."""
+    """Shares of frames and of boxes met with IoU ≥ 0.5; of the boxes' pixels in masks, of the masks' in boxes."""
 
     frames: float
     boxes: float
+    covered: float
+    inside: float
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,22 @@ def found(model: Model, folder: Path) -> Found:
     truth = json.loads((folder / "colonoscopy_polyp_53f_boxes.json").read_text())["frames"]
     boxes = [[Box(x, y, right - x, bottom - y) for x, y, right, bottom in (o["bbox"] for o in f)] for f in truth]
     met: list[list[bool]] = []
+    pixels: list[tuple[int, int, int]] = []
 
     def look(result: Result) -> None:
         seen = [one.box for one in result.objects]
         met.append([any(box_iou(one, box) >= IOU for box in seen) for one in boxes[result.sequence]])
+        mask, truth = result.mask > 0, np.zeros(result.mask.shape, bool)
+        for x, y, width, height in boxes[result.sequence]:
+            truth[y : y + height, x : x + width] = True
+        pixels.append((int((mask & truth).sum()), int(truth.sum()), int(mask.sum())))
 
     run(model, str(folder / "colonoscopy_polyp_53f.mp4"), on_result=look)
     labelled = [frame for frame in met if frame]
     flat = [one for frame in labelled for one in frame]
-    return Found(sum(any(frame) for frame in labelled) / len(labelled), sum(flat) / len(flat))
+    frames, hits = sum(any(frame) for frame in labelled) / len(labelled), sum(flat) / len(flat)
+    both, given, masked = (int(one) for one in np.sum(pixels, axis=0))
+    return Found(frames, hits, both / given, both / masked if masked else 0.0)
 
 
 def false_masks(model: Model, folder: Path) -> FalseMasks:
@@ -90,6 +102,7 @@ def main() -> None:
         print(model.engine)
         hits = found(model, arguments.data / "video")
         print(f"box IoU ≥ {IOU} in {hits.frames:.1%} of the frames, {hits.boxes:.1%} of the boxes (53 frames)")
+        print(f"masks cover {hits.covered:.1%} of the boxes; {hits.inside:.1%} of the masks lies in boxes")
         false = false_masks(model, arguments.data / "video")
         print(f"false masks on the laparoscopy clip: {false.frames:.0f} frames, {false.episodes:.0f} episodes a minute")
 

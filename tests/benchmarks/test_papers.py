@@ -92,6 +92,8 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
             *(f"npnet-cvc-from-skin-seed{seed}" for seed in range(3)),
             "npnet-cvc-seq-taught",
             "npnet-cvc-taught-from-skin",
+            "npnet-cvc-taught-192",
+            "npnet-cvc-taught-192-seed1",
         )
         for frames in ("cvc-test-seq", "kvasir-test")
     }
@@ -100,6 +102,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         "effunet-polyp-long.cvc-test-seq.json",
         "effunet-polyp-long.val.json",
         "effunet-cvc-seq.cvc-test-seq.json",
+        "effunet-cvc-seq-224x288.cvc-test-seq.json",
     }
     beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
     beside |= {f"dnlnet-vessel.drive-test-fov-{precision}.json" for precision in ("int8", "fp32")}
