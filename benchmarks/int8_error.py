@@ -74,7 +74,10 @@ def main() -> None:
     for name, graph in graphs.items():
         off = np.abs(parity.on_onnxruntime(graph, frames) - wanted)
         found = gate.against(gate.measure(name, "onnxruntime", graph, selections, manifest), reference)
-        drops = [f"{-100 * one.drop:+.2f} (image by image {100 * np.mean(np.abs(one.drops)):.2f})" for one in found]
+        sizes = [100 * np.mean(np.abs(one.drops)) for one in found]
+        drops = [
+            f"{gate.dice_points(-one.drop)} (image by image {size:.2f})" for one, size in zip(found, sizes, strict=True)
+        ]
         times = (f"{one:.1f}" for one in took[name].values())
         table.add_row(name, f"{off.mean():.3f}", f"{np.sqrt((off**2).mean()):.3f}", *drops, *times)
     Console(width=None if Console().is_terminal else 200).print(table)

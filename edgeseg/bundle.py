@@ -167,18 +167,20 @@ def require_manifest(source: Source) -> mf.Manifest:
 def resized(source: Source, imgsz: tuple[int, int]) -> Source:
     """The run with another input size than it was trained with; height and width.
 
+    Its threshold and least area stay, the record of what they gave does not: it is of the size they were chosen at.
+
     Raises:
         ModelError: a graph has one size only.
     """
     if source.kind != "run" or source.manifest is None:
-        raise ModelError(f"{source.path}: a {source.kind}'s graph has one size; give --imgsz with the run it came from")
+        raise ModelError(f"{source.path}: an exported graph has one size; give --imgsz with the run it came from")
     size = {"height": imgsz[0], "width": imgsz[1]}
     frame = source.manifest.frame.model_copy(update=size)
     output = source.manifest.output.model_copy(update=size)
     return replace(
         source,
         spec=source.spec.model_copy(update={"frame": frame, "output": output}),
-        manifest=source.manifest.model_copy(update={"frame": frame, "output": output}),
+        manifest=source.manifest.model_copy(update={"frame": frame, "output": output, "operating_points": []}),
     )
 
 

@@ -33,6 +33,7 @@ class Report:
 
     model: str
     engine: str
+    imgsz: tuple[int, int]
     auc_from: str
     frames: str
     thresholds: list[int]
@@ -58,6 +59,7 @@ class Report:
         return {
             "model": self.model,
             "engine": self.engine,
+            "imgsz": list(self.imgsz),
             "frames": self.frames,
             "area": self.area,
             "thresholds": self.thresholds,
@@ -95,7 +97,8 @@ class Report:
                 table.add_row("Dice, 95 % interval", "{:.3f} to {:.3f}".format(*self.interval), "–")
         table.add_row("ECE", "–", f"{self.ece():.4f}")
         where = "inside the field of view" if self.area == "fov" else "whole frames"
-        table.caption = f"{self.engine}; threshold {', '.join(map(str, self.thresholds))}/255; {where}"
+        size, levels = "×".join(map(str, self.imgsz)), ", ".join(map(str, self.thresholds))
+        table.caption = f"{self.engine}; input {size}; threshold {levels}/255; {where}"
         if self.trained is None:
             table.caption += (
                 "; NOT KNOWN how many of these images the model was trained on: it knew a data set of this name, with "
@@ -167,6 +170,7 @@ def validate(
         return Report(
             source.name,
             predictor.engine,
+            (source.spec.frame.height, source.spec.frame.width),
             predictor.auc_from,
             frames,
             thresholds,

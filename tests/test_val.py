@@ -49,7 +49,7 @@ def test_another_size(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, tmp_pa
     refused = edgeseg_cli("val", tiny_run, "--imgsz", "95x128", "--data", tiny_data).sentence(2)
     assert "needs multiples of 8; take 96x128" in refused
     refused = edgeseg_cli("val", tiny_bundle, "--imgsz", "96x128", "--data", tiny_data).sentence(3)
-    assert "one size; give --imgsz with the run" in refused
+    assert "an exported graph has one size; give --imgsz with the run" in refused
 
 
 def test_figures_are_those_of_the_masks(tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:

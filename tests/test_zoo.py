@@ -11,6 +11,7 @@ from benchmarks.clips_with_truth import false_masks, found
 from edgeseg.bundle import ZOO, open_bundle, require_manifest, zoo_names
 from edgeseg.folder import Folder
 
+# Boxes met with IoU ≥ 0.5 (0.02) are no measure of masks that take in the fold.
 # Figures of edgeseg/zoo/README.md, as `python -m benchmarks.clips_with_truth` printed them, with a little room.
 COVERED, INSIDE, FALSE_EPISODES = 0.7, 0.18, 60
 

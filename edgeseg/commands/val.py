@@ -22,7 +22,9 @@ def command(
     model: options.Model,
     data: options.Data,
     split: options.Split = None,
-    imgsz: options.ImageSize = None,
+    imgsz: Annotated[
+        str | None, typer.Option("--imgsz", metavar="HxW", help="Another input than a run was trained with.")
+    ] = None,
     backend: options.BackendOption = options.Backend.auto,
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,

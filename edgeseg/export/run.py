@@ -86,7 +86,7 @@ def export_run(
     """
     if imgsz is not None:
         source = resized(source, imgsz)
-    run = require_manifest(source)
+    run = require_manifest(source) if imgsz is None else counted_again(source)
     target = out or (source.path / f"{run.name}{SUFFIX}" if source.kind == "run" else source.path)
     check_place(target)
     atomic.check_writable(target)
@@ -188,6 +188,16 @@ def report_on_test(
             step(f"reporting {name} in {backend} on the test split")
             out += gate.against(gate.measure(name, backend, made.graphs[name], found, run), reference)
     return out
+
+
+def counted_again(source: Source) -> mf.Manifest:
+    """A run's manifest with the multiply-adds of its present size."""
+    from edgeseg.nets.count import cost
+    from edgeseg.train.load import load_run
+
+    run = require_manifest(source)
+    gmac = round(cost(load_run(source).net, run.frame.height, run.frame.width).gmac, 6)
+    return run.model_copy(update={"training": run.training.model_copy(update={"gmac": gmac})})
 
 
 def check_place(target: Path) -> None:

@@ -184,6 +184,11 @@ def test_export_at_another_size(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> 
     assert edgeseg_cli("export", tiny_run, "--imgsz", "72x80", "--out", out, "--quiet").code == 0
     spec = open_model(out).spec
     assert (spec.frame.height, spec.frame.width, spec.output.height, spec.output.width) == (72, 80, 72, 80)
+    trained, exported = (open_model(one).manifest for one in (tiny_run, out))
+    assert trained is not None
+    assert exported is not None
+    assert exported.training.gmac == pytest.approx(trained.training.gmac * 72 * 80 / (64 * 96), rel=0.01)
+    assert exported.operating_points == []  # of the trained size alone
     said = edgeseg_cli("export", tiny_run, "--imgsz", "70x80", "--out", tmp_path / "b.edgeseg").sentence(2)
     assert "needs multiples of 8; take 72x80" in said
     assert [file.name for file in tmp_path.iterdir()] == ["a.edgeseg"]
@@ -215,7 +220,7 @@ def test_what_cannot_be_exported(tiny_bundle: Path, tmp_path: Path, edgeseg_cli)
     assert "a bare graph has no manifest; give the run or bundle it came from" in edgeseg_cli("export", graph).sentence(
         2
     )
-    assert "a bundle's graph has one size" in edgeseg_cli(
+    assert "an exported graph has one size" in edgeseg_cli(
         "export", tiny_bundle, "--imgsz", "72x96", "--out", tmp_path / "a.edgeseg"
     ).sentence(3)
     assert "no such run" in edgeseg_cli("export", tmp_path / "none").sentence(3)
