@@ -12,7 +12,7 @@ Mucosa is of the test split; with `--split val` it is of the model's validation 
 one and the laparoscopy is left out: those are the figures to choose a ``min_area`` or a threshold by.
 
 A false mask is one with any pixel left after the manifest's ``min_area``. The figure beside it counts only masks of at
-least 0.2 % of the frame, about 11 pixels across at 288×216.
+least 0.2 % of the frame, about 15 pixels across at 384×288.
 """
 
 from __future__ import annotations

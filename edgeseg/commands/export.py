@@ -84,7 +84,7 @@ def command(
             f"{point.class_} from {levels[point.class_]} of 255 ({point.rule}): {found} ({point.data} {point.split})"
         )
     for row in done.manifest.evaluations if done.measured else []:
-        drop = "" if row.dice_drop is None else f", {100 * row.dice_drop + 0.0:.2f} points below float"
+        drop = "" if row.dice_drop is None else f", {round(100 * row.dice_drop, 2) + 0.0:.2f} points below float"
         screen.print(f"{row.subject} on {row.backend}: Dice {row.per_image.dice:.4f} ({row.data} {row.split}){drop}")
     if done.float_layers:
         screen.print(f"kept in float: {', '.join(done.float_layers)}")

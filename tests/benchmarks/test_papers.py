@@ -103,6 +103,8 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         "effunet-polyp-long.val.json",
         "effunet-cvc-seq.cvc-test-seq.json",
         "effunet-cvc-seq-224x288.cvc-test-seq.json",
+        "npnet-polyp-small.cvc-test.json",
+        "npnet-polyp-small.kvasir-test.json",
     }
     beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
     beside |= {f"dnlnet-vessel.drive-test-fov-{precision}.json" for precision in ("int8", "fp32")}
