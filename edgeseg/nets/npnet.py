@@ -56,6 +56,7 @@ class NPNet(nn.Module):
 
     stride = 8
     hint = ("enhance",)  # where a teacher's features are compared, see edgeseg/train/teacher.py
+    deep = ("stages",)  # what else learns to say the mask, see edgeseg/train/deep.py
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, attention: Attention = "channel") -> None:
         super().__init__()

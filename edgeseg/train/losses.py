@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from monai.losses import DiceCELoss, DiceFocalLoss
+from monai.losses import DiceCELoss, DiceFocalLoss, DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,7 +17,8 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
     """A loss of logits float [B, classes − 1, h, w] and class indexes [B, h, w].
 
     Args:
-        name: "ce" (cross-entropy), "dice_ce" or "dice_focal" (MONAI's, equal parts).
+        name: "ce" (cross-entropy), "dice_ce" or "dice_focal" (MONAI's, Dice over the whole batch, equal parts),
+            "frame_dice_ce" (Dice of each frame apart, see :func:`frame_dice`, and cross-entropy, equal parts).
         positive_weight: weight of target pixels against background in cross-entropy.
     """
 
@@ -31,6 +32,8 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
 
     if name == "ce":
         return ce
+    if name == "frame_dice_ce":
+        return lambda logits, truth: frame_dice(logits, truth) + ce(logits, truth)
     made: dict[tuple[str, bool], torch.nn.Module] = {}
 
     def mixed(logits: Tensor, truth: Tensor) -> Tensor:
@@ -44,6 +47,20 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
         return out
 
     return mixed
+
+
+def frame_dice(logits: Tensor, truth: Tensor) -> Tensor:
+    """1 − soft Dice, the mean over frames and classes with target; 0 where there is none.
+
+    Mean Dice is reported over frames, so a small target counts as a large one. A frame without target would pull
+    towards nothing anywhere; cross-entropy alone sees it.
+    """
+    single = logits.shape[1] == 1
+    classes = 1 if single else logits.shape[1] + 1
+    loss = DiceLoss(sigmoid=single, softmax=not single, to_onehot_y=not single, reduction="none")
+    each: Tensor = loss(logits if single else _with_background(logits), truth[:, None]).flatten(1)
+    there = torch.stack([(truth == c if classes > 1 else truth > 0).flatten(1).any(1) for c in range(classes)], 1)
+    return (each * there).sum() / there.sum().clamp(min=1)
 
 
 def _monai(name: str, weight: float, *, single: bool) -> torch.nn.Module:

@@ -16,19 +16,22 @@ from torchmetrics.classification import BinaryJaccardIndex
 from edgeseg.metrics import auc, count, histograms
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train import losses
+from edgeseg.train.deep import Deep
 from edgeseg.train.recipe import Optimise
-from edgeseg.train.teacher import Lessons
+from edgeseg.train.teacher import Lessons, watched
 
 
 class Segmenter(lightning.LightningModule):
     """Trains a :class:`FrameNet` on uint8 frames [B, h, w, 3] and class indexes [B, h, w].
 
-    ``lessons``: what a teacher adds to the loss.
+    ``lessons``: what a teacher adds to the loss; ``deep``: what inner layers do.
     """
 
-    def __init__(self, net: FrameNet, settings: Optimise, steps: int, lessons: Lessons | None = None) -> None:
+    def __init__(
+        self, net: FrameNet, settings: Optimise, steps: int, lessons: Lessons | None = None, deep: Deep | None = None
+    ) -> None:
         super().__init__()
-        self.net, self.lessons = net, lessons
+        self.net, self.lessons, self.deep = net, lessons, deep
         self.settings, self.steps = settings, steps
         self.loss = losses.build(settings.loss, settings.positive_weight)
         self.val_loss, self.val_dice = MeanMetric(), MeanMetric()
@@ -47,11 +50,14 @@ class Segmenter(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
         frames, truth = batch
-        if self.lessons is None:
-            loss = self.loss(self.net.logits(frames).float(), truth)
-        else:
-            logits, added = self.lessons(self.net, frames)
-            loss = (1 - self.settings.distil) * self.loss(logits, truth) + added
+        with watched(self.net.net, self.deep.layers if self.deep else ()) as inner:
+            if self.lessons is None:
+                loss = self.loss(self.net.logits(frames).float(), truth)
+            else:
+                logits, added = self.lessons(self.net, frames)
+                loss = (1 - self.settings.distil) * self.loss(logits, truth) + added
+        if self.deep:
+            loss = loss + self.settings.deep * self.deep(inner, truth, self.loss)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(frames))
         return loss
 

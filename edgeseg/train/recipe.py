@@ -100,7 +100,8 @@ class Optimise(Part):
     them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
     drawn from the frames (0: whole frames), ``patches`` of them (or draws of the whole) from each frame in an epoch.
     ``distil``: share of the ``--teacher`` run's probability in the loss, ``hint``: weight of its features' error, see
-    :mod:`edgeseg.train.teacher`; a single class only. ``centre``: after training the
+    :mod:`edgeseg.train.teacher`; a single class only. ``deep``: weight of the loss of inner layers, see
+    :mod:`edgeseg.train.deep`. ``centre``: after training the
     mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
     published weights, where the network has some (``effunet``). ``freeze_norms``: batch norms keep the mean and
     deviation that they begin with, and normalise by them in training too: it then trains the very function that runs.
@@ -115,7 +116,7 @@ class Optimise(Part):
     weight_decay: Share = 0.0
     schedule: Literal["constant", "poly", "cosine"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
-    loss: Literal["ce", "dice_ce", "dice_focal"] = "ce"
+    loss: Literal["ce", "dice_ce", "dice_focal", "frame_dice_ce"] = "ce"
     positive_weight: Positive = 1.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     keep: Literal["last", "best", "best auc"] = "best"
@@ -126,6 +127,7 @@ class Optimise(Part):
     patches: Annotated[int, Field(ge=1)] = 1
     distil: Fraction = 0.0
     hint: Share = 0.0
+    deep: Share = 0.0
     centre: bool = False
     pretrained: bool = False
     freeze_norms: bool = False

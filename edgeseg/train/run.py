@@ -33,6 +33,7 @@ from edgeseg.nets.frame import FrameNet
 from edgeseg.train.budget import Budget
 from edgeseg.train.centre import centre, level_of, target_share
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
+from edgeseg.train.deep import Deep
 from edgeseg.train.device import best_device
 from edgeseg.train.device_frames import DeviceBatches, DeviceFrames
 from edgeseg.train.frames import Frames
@@ -111,6 +112,7 @@ def train(
     if recipe.train.centre:
         level_of(net)
     lessons = None if teacher is None else _lessons(net, teacher, recipe)
+    deep = _deep(net, recipe) if recipe.train.deep else None
     if start_from is not None and start_from.manifest is not None and start_from.folded:
         theirs, ours = start_from.manifest.frame, frame_of(recipe)
         if (theirs.steps, theirs.window) != (ours.steps, ours.window):
@@ -155,6 +157,7 @@ def train(
             recipe,
             net,
             lessons,
+            deep,
             train_set,
             val_set,
             recorder,
@@ -234,6 +237,7 @@ def _fit(
     recipe: Recipe,
     net: FrameNet,
     lessons: Lessons | None,
+    deep: Deep | None,
     train_set: Frames,
     val_set: Frames,
     recorder: Recorder,
@@ -246,7 +250,7 @@ def _fit(
 ) -> None:
     settings = recipe.train
     steps = settings.epochs * max(1, len(train_set) // settings.batch)
-    module = Segmenter(net, settings, steps, lessons)
+    module = Segmenter(net, settings, steps, lessons, deep)
     module.train()  # Lightning leaves modes as they are, and this one freezes what the recipe says
     callbacks: list[Callback] = [recorder]
     if settings.ema:
@@ -349,6 +353,13 @@ def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
         return Lessons(net, teacher.net, recipe.train.distil, recipe.train.hint)
     except ValueError as error:
         raise UsageError(f"--teacher with recipe {recipe.name}: {error}") from error
+
+
+def _deep(net: FrameNet, recipe: Recipe) -> Deep:
+    try:
+        return Deep(net, len(recipe.classes) - 1)
+    except ValueError as error:
+        raise UsageError(f"recipe {recipe.name}: {error}") from error
 
 
 def _identity(

@@ -52,15 +52,15 @@ class Lessons(nn.Module):
         self._teacher = [teacher.eval().requires_grad_(requires_grad=False)]
         self.layers: list[tuple[str, ...]] = []
         if hint:
-            channels = []
+            counts = []
             for net in (student, teacher):
                 names = tuple(getattr(net.net, "hint", ()))
                 if not names:
                     raise ValueError(f"{type(net.net).__name__} has no `hint`; set hint = 0 in the recipe")
                 self.layers.append(names)
-                channels.append(_channels(net, names))
-            self.translate = nn.Conv2d(channels[0], channels[1], 1)
-            self.normalise = nn.BatchNorm2d(channels[1], affine=False)
+                counts.append(sum(channels(net, names)))
+            self.translate = nn.Conv2d(counts[0], counts[1], 1)
+            self.normalise = nn.BatchNorm2d(counts[1], affine=False)
 
     def forward(self, student: FrameNet, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Frames uint8 [B, h, w, 3] → the student's logits [B, 1, h, w], and what the teacher adds to the loss."""
@@ -107,10 +107,11 @@ def _joined(seen: dict[str, Tensor], names: Sequence[str], size: Sequence[int] |
     return torch.cat(resized, 1)
 
 
-def _channels(net: FrameNet, names: Sequence[str]) -> int:
+def channels(net: FrameNet, names: Sequence[str]) -> list[int]:
+    """How many channels each of the named layers of a network puts out."""
     training = net.training
     frame = torch.zeros(1, PROBE, PROBE, 3, dtype=torch.uint8)
     with torch.no_grad(), watched(net.net, names) as seen:
         net.eval().logits(frame)
     net.train(training)
-    return sum(one.shape[1] for one in seen.values())
+    return [seen[name].shape[1] for name in names]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from edgeseg.train import losses
 
-NAMES = ["ce", "dice_ce", "dice_focal"]
+NAMES = ["ce", "dice_ce", "dice_focal", "frame_dice_ce"]
 
 
 def scene(classes: int) -> torch.Tensor:
@@ -63,7 +63,7 @@ def test_gradients_are_finite_at_the_ends(name: str, classes: int) -> None:
             assert torch.isfinite(logits.grad).all()
 
 
-@pytest.mark.parametrize("name", ["ce", "dice_ce"])
+@pytest.mark.parametrize("name", ["ce", "dice_ce", "frame_dice_ce"])
 def test_positive_weight_pulls_towards_the_target(name: str) -> None:
     truth = scene(1)
     logits = torch.zeros(2, 1, 12, 12, requires_grad=True)
@@ -72,3 +72,17 @@ def test_positive_weight_pulls_towards_the_target(name: str) -> None:
         (grad,) = torch.autograd.grad(losses.build(name, weight)(logits, truth), logits)
         pulls.append(float(-grad[:, 0][truth > 0].mean()))
     assert pulls[1] > pulls[0] > 0
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_dice_of_frames_counts_a_small_target_as_a_large_one(classes: int) -> None:
+    """The first frame's target is found, the second's, a hundredth as large, is not; the third has none."""
+    truth = torch.zeros(3, 40, 40, dtype=torch.uint8)
+    truth[0, 5:35, 5:35] = classes
+    truth[1, 2:5, 2:5] = classes
+    logits = torch.full((3, classes, 40, 40), -30.0)
+    logits[0, -1][truth[0] > 0] = 30.0
+    out = float(losses.frame_dice(logits, truth))
+    # Of more classes the background is one too: found but for 9 of its 1600 pixels.
+    assert out == pytest.approx(1 / 2 if classes == 1 else (1 + 9 / (2 * 1600 - 9)) / 5, abs=1e-4)
+    assert float(losses.frame_dice(logits[2:], truth[2:])) == pytest.approx(0, abs=1e-4)
