@@ -14,7 +14,7 @@ from edgeseg.train.teacher import channels
 
 
 class Deep(nn.Module):
-    """A 1×1 convolution on each inner layer, whose logits have the loss of the network's own.
+    """A 1×1 convolution on each inner layer, whose logits have the loss against the labels that the network's own have.
 
     After Lee et al., "Deeply-supervised nets", AISTATS 2015. They are trained beside the network and are no part of
     it: what is written and exported knows nothing of them.

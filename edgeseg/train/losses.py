@@ -50,16 +50,18 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
 
 
 def frame_dice(logits: Tensor, truth: Tensor) -> Tensor:
-    """1 − soft Dice, the mean over frames and classes with target; 0 where there is none.
+    """1 − soft Dice, the mean over frames and their classes, the background not among them; 0 where there is no target.
 
-    Mean Dice is reported over frames, so a small target counts as a large one. A frame without target would pull
-    towards nothing anywhere; cross-entropy alone sees it.
+    Mean Dice is reported over frames, so a small target counts as a large one. What a frame does not show has no
+    Dice: of such frames cross-entropy alone tells.
     """
     single = logits.shape[1] == 1
-    classes = 1 if single else logits.shape[1] + 1
-    loss = DiceLoss(sigmoid=single, softmax=not single, to_onehot_y=not single, reduction="none")
+    loss = DiceLoss(
+        include_background=single, sigmoid=single, softmax=not single, to_onehot_y=not single, reduction="none"
+    )
     each: Tensor = loss(logits if single else _with_background(logits), truth[:, None]).flatten(1)
-    there = torch.stack([(truth == c if classes > 1 else truth > 0).flatten(1).any(1) for c in range(classes)], 1)
+    marks = [truth > 0] if single else [truth == index for index in range(1, logits.shape[1] + 1)]
+    there = torch.stack([one.flatten(1).any(1) for one in marks], 1)
     return (each * there).sum() / there.sum().clamp(min=1)
 
 

@@ -375,7 +375,8 @@ def _identity(
         "--from": "none" if start is None else start.sha256[:12],
         "--teacher": "none" if teacher is None else teacher.manifest.training.weights_sha256[:12],
         "--time": "none" if seconds is None else f"{seconds / 3600:g}",
-        "recipe": sha256(recipe.model_dump_json().encode())[:12],
+        # Without defaults: a key that edgeseg learns later changes no recipe that does not name it.
+        "recipe": sha256(recipe.model_dump_json(exclude_defaults=True).encode())[:12],
         "--seed": str(seed),
         "--data": ",".join(one.dataset.listing_sha256[:12] for one in data),
         "training frames": ",".join(list_sha256(one.splits.train)[:12] for one in data),

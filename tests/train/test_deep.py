@@ -48,6 +48,9 @@ def test_the_step_adds_the_loss_of_the_inner_layer(monkeypatch: pytest.MonkeyPat
         wanted = loss(logits, truth) + 0.25 * loss(inner, truth)
         assert seen["stages"].shape == (2, 128, 8, 12)
         assert float(module.training_step((frames, truth), 0)) == pytest.approx(float(wanted), rel=1e-5)
+    optimizer = module.configure_optimizers()["optimizer"]
+    trained = sum(value.numel() for group in optimizer.param_groups for value in group["params"])
+    assert trained == 708_896 + 128 + 1
 
 
 def test_the_loss_reaches_the_stages_and_the_head_but_nothing_behind_them() -> None:
@@ -61,15 +64,19 @@ def test_the_loss_reaches_the_stages_and_the_head_but_nothing_behind_them() -> N
     assert all(value.grad is not None for value in deep.parameters())
 
 
-def test_nothing_of_it_stays(tmp_path: Path, tiny_data: Path, tiny_run: Path, edgeseg_cli: Callable[..., Ran]) -> None:
+def test_nothing_of_it_stays(tmp_path: Path, tiny_data: Path, edgeseg_cli: Callable[..., Ran]) -> None:
     text = (recipes.FOLDER / "npnet-phantom.toml").read_text()
     recipe, out = tmp_path / "deep.toml", tmp_path / "out"
     recipe.write_text(text.replace("[train]", "[train]\ndeep = 0.4", 1))
     call = ["--data", str(tiny_data), "--imgsz", "64x96", "--epochs", "1", "--quiet", "--out"]
     assert edgeseg_cli("train", recipe, *call, out).code == 0
     assert json.loads((out / "manifest.json").read_text())["training"]["parameters"] == 708_896
-    one, other = (safetensors.numpy.load((run / "weights.safetensors").read_bytes()) for run in (out, tiny_run))
+    assert edgeseg_cli("train", "npnet-phantom", *call, tmp_path / "without").code == 0
+    one, other = (
+        safetensors.numpy.load((run / "weights.safetensors").read_bytes()) for run in (out, tmp_path / "without")
+    )
     assert one.keys() == other.keys()
+    assert any((one[name] != other[name]).any() for name in one)  # but it was there
     recipe.write_text(recipe.read_text().replace('name = "npnet"', 'name = "unet"'))
     said = edgeseg_cli("train", recipe, *call, tmp_path / "none").sentence(2)
     assert "UNet has no `deep`; set deep = 0 in the recipe" in said

@@ -76,13 +76,20 @@ def test_positive_weight_pulls_towards_the_target(name: str) -> None:
 
 @pytest.mark.parametrize("classes", [1, 2])
 def test_dice_of_frames_counts_a_small_target_as_a_large_one(classes: int) -> None:
-    """The first frame's target is found, the second's, a hundredth as large, is not; the third has none."""
+    """The first target is found, the second, a hundredth as large, is not; the third frame has none and is marked."""
     truth = torch.zeros(3, 40, 40, dtype=torch.uint8)
     truth[0, 5:35, 5:35] = classes
     truth[1, 2:5, 2:5] = classes
     logits = torch.full((3, classes, 40, 40), -30.0)
     logits[0, -1][truth[0] > 0] = 30.0
-    out = float(losses.frame_dice(logits, truth))
-    # Of more classes the background is one too: found but for 9 of its 1600 pixels.
-    assert out == pytest.approx(1 / 2 if classes == 1 else (1 + 9 / (2 * 1600 - 9)) / 5, abs=1e-4)
-    assert float(losses.frame_dice(logits[2:], truth[2:])) == pytest.approx(0, abs=1e-4)
+    logits[2, 0, :9] = 30.0
+    assert float(losses.frame_dice(logits, truth)) == pytest.approx(1 / 2, abs=1e-4)
+    assert float(losses.frame_dice(logits[2:], truth[2:])) == 0
+
+
+def test_dice_of_frames_is_the_mean_over_the_classes_that_are_there() -> None:
+    truth = torch.zeros(2, 20, 20, dtype=torch.uint8)
+    truth[0, 2:6, 2:6], truth[0, 10:18, 10:18], truth[1, 5:9, 5:9] = 1, 2, 2
+    logits = torch.full((2, 2, 20, 20), -30.0)
+    logits[0, 0][truth[0] == 1] = 30.0  # one of three found
+    assert float(losses.frame_dice(logits, truth)) == pytest.approx(2 / 3, abs=1e-4)
