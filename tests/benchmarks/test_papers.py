@@ -89,7 +89,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
     beside |= {
         f"{run}.{frames}.json"
         for run in (
-            *(f"npnet-cvc-from-skin-seed{seed}" for seed in range(3)),
+            *(f"npnet-cvc-{how}-seed{seed}" for how in ("from-skin", "each") for seed in range(3)),
             "npnet-cvc-seq-taught",
             "npnet-cvc-taught-from-skin",
             "npnet-cvc-taught-192",
@@ -97,6 +97,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         )
         for frames in ("cvc-test-seq", "kvasir-test")
     }
+    beside |= {f"loss-{loss}.cvc-val.json" for loss in ("dice_ce", "frame_dice_ce", "deep")}
     beside |= {"npnet-kvasir.cvc-test.json", "npnet-kvasir.kvasir-test.json"}
     beside |= {
         "effunet-polyp-long.cvc-test-seq.json",
@@ -106,7 +107,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         "npnet-polyp-small.cvc-test.json",
         "npnet-polyp-small.kvasir-test.json",
     }
-    beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
+    beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
     beside |= {f"dnlnet-vessel.drive-test-fov-{precision}.json" for precision in ("int8", "fp32")}
     missing = {one.file for one in papers.load(folder) if one.file not in used}
     assert missing <= beside
