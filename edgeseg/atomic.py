@@ -22,6 +22,8 @@ from edgeseg.errors import OutputError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+# Lock files that this process holds.
+_held: set[int] = set()
 
 
 @contextlib.contextmanager
@@ -159,11 +161,23 @@ def writer_lock(path: Path) -> Iterator[None]:
         handle = _locked(lock)
     if handle is None:
         raise OutputError(f"another edgeseg is writing {path}; wait for it or choose another --out")
+    _held.add(handle)
     try:
         yield
     finally:
         lock.unlink(missing_ok=True)
+        _held.discard(handle)
         os.close(handle)
+
+
+def _let_go() -> None:
+    """A forked helper holds no lock: it outlives a killed writer for seconds, and no other could begin until then."""
+    for handle in _held:
+        os.close(handle)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def _locked(lock: Path) -> int | None:

@@ -127,6 +127,37 @@ def test_lock_goes_when_the_work_fails(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_lock_goes_with_a_killed_writer_though_its_helper_lives(tmp_path: Path) -> None:
+    """Such as the process that prepares frames beside a training, which a kill of the training outlasts."""
+    code = """
+import multiprocessing, os, sys, time
+from pathlib import Path
+from edgeseg import atomic
+
+def work():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+with atomic.writer_lock(Path(sys.argv[1])):
+    multiprocessing.get_context("fork").Process(target=work).start()
+    time.sleep(60)
+"""
+    out = tmp_path / "out"
+    with subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        helper = int(process.stdout.readline())
+        try:
+            with pytest.raises(OutputError, match="another edgeseg is writing"), atomic.writer_lock(out):
+                pytest.fail("two writers")
+            process.kill()
+            process.wait()
+            os.kill(helper, 0)  # still there
+            with atomic.writer_lock(out):
+                pass
+        finally:
+            os.kill(helper, signal.SIGKILL)
+
+
 def test_lock_of_many_writers_has_one_holder_at_a_time(tmp_path: Path) -> None:
     """Also in the moment in which the holder removes the lock file that another one has just opened."""
     held, most, done = 0, 0, 0
