@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from edgeseg.nets.frame import FrameNet
 from edgeseg.nets.npnet import NPNet
-from edgeseg.train import losses
+from edgeseg.train import losses, run
 from edgeseg.train import recipe as recipes
 from edgeseg.train.deep import Deep
 from edgeseg.train.module import Segmenter
@@ -81,3 +81,14 @@ def test_nothing_of_it_stays(tmp_path: Path, tiny_data: Path, edgeseg_cli: Calla
     said = edgeseg_cli("train", recipe, *call, tmp_path / "none").sentence(2)
     assert "UNet has no `deep`; set deep = 0 in the recipe" in said
     assert not (tmp_path / "none").exists()
+
+
+def test_a_key_that_is_left_out_is_no_other_training(tmp_path: Path) -> None:
+    """So a checkpoint outlasts an update that adds keys."""
+    text = (recipes.FOLDER / "npnet-phantom.toml").read_text()
+    said = []
+    for number, key in enumerate(("", "deep = 0.0\n", "deep = 0.4\n")):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(text.replace("[train]\n", f"[train]\n{key}", 1))
+        said.append(run._identity(recipes.load(str(file))[0], 0, [], None, None, None)["recipe"])
+    assert said[0] == said[1] != said[2]
