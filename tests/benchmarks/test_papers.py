@@ -94,6 +94,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
             "npnet-cvc-taught-from-skin",
             "npnet-cvc-taught-192",
             "npnet-cvc-taught-192-seed1",
+            "npnet-cvc-each-taught",
         )
         for frames in ("cvc-test-seq", "kvasir-test")
     }
@@ -104,6 +105,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         "effunet-polyp-long.val.json",
         "effunet-cvc-seq.cvc-test-seq.json",
         "effunet-cvc-seq-224x288.cvc-test-seq.json",
+        "effunet-cvc-each.cvc-test-seq.json",
         "npnet-polyp-small.cvc-test.json",
         "npnet-polyp-small.kvasir-test.json",
     }
