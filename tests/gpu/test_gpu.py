@@ -42,7 +42,7 @@ def plans(machine: Any) -> dict[str, tuple[bytes, bytes]]:
     out = {}
     for precision, name in PRECISIONS.items():
         data = graph if name == "float" else forms.emit(name, graph, ranges).data
-        shape = (1, 288, 384, 3)
+        shape = (1, 216, 288, 3)
         try:
             plan = build(data, library, Settings(name, True, precision, (shape,) * 3, cards)).plan
         except BackendError as error:
@@ -72,7 +72,7 @@ def load(machine: Any, plans: dict[str, tuple[bytes, bytes]]) -> Iterator[Callab
 def frame(seed: int) -> Any:
     from edgeseg.data.phantom import PHANTOMS
 
-    return PHANTOMS["colonoscopy"](8, 384, 288, seed)[4].image[None]
+    return PHANTOMS["colonoscopy"](8, 288, 216, seed)[4].image[None]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -179,7 +179,7 @@ def test_a_lost_context_is_one_sentence(plans: dict[str, tuple[bytes, bytes]], t
         "engine._owner.ask(lambda: engine._context.set_tensor_address('probability', 0xdead0000))\n"
         "for _ in range(2):\n"
         "    try:\n"
-        "        engine.run(np.zeros((1, 288, 384, 3), np.uint8))\n"
+        "        engine.run(np.zeros((1, 216, 288, 3), np.uint8))\n"
         "    except BackendError as error:\n"
         "        print(error)\n"
         "engine.close()\n"
