@@ -133,7 +133,8 @@ def test_training_goes_on_from_a_zoo_name(tiny_data: Path, tmp_path: Path, edges
     assert start.manifest is not None
     assert manifest["training"]["parent_sha256"] == start.manifest.training.weights_sha256
     ancestor, *before = manifest["training"]["ancestors"]
-    older = start.manifest.training.ancestors or ()
+    older = start.manifest.training.ancestors
+    assert older is not None
     assert [one.recipe for one in older] == ["npnet-polyp-each", "npnet-polyp"]
     assert [one["weights_sha256"] for one in before] == [one.weights_sha256 for one in older]
     assert ancestor["weights_sha256"] == start.manifest.training.weights_sha256
