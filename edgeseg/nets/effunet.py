@@ -38,12 +38,20 @@ DECODER = (128, 96, 64, 32)
 
 
 class Same(nn.Conv2d):
-    """A convolution padded as TensorFlow's "SAME" for even sizes: with stride 2 more below and on the right."""
+    """A convolution padded as TensorFlow's "SAME" for even sizes: with stride 2 more below and on the right.
+
+    A depthwise one on a CPU is computed in float32: oneDNN's gradient in bfloat16 takes several times as long
+    (benchmarks/depthwise.py).
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         total = self.kernel_size[0] - self.stride[0]
         before = total // 2
-        return super().forward(F.pad(x, (before, total - before, before, total - before)))
+        padded = F.pad(x, (before, total - before, before, total - before))
+        if self.groups == 1 or x.device.type != "cpu":
+            return super().forward(padded)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(padded.float()).to(x.dtype)
 
 
 def norm(channels: int) -> nn.BatchNorm2d:

@@ -76,3 +76,16 @@ def test_published_weights_that_are_not_there_or_of_another_network(monkeypatch:
         EffUNet(size="lite1").pretrain()
     with pytest.raises(UsageError, match="other encoder"):
         EffUNet().load_encoder({"one": torch.zeros(3)})
+
+
+def test_depthwise_convolutions_stay_in_float32_on_a_cpu() -> None:
+    """oneDNN's in bfloat16 takes several times as long; what comes out is rounded to the type that came in."""
+    torch.manual_seed(0)
+    layer = Same(8, 8, 5, 2, groups=8, bias=False)
+    x = torch.randn(2, 8, 16, 24).bfloat16()
+    with torch.no_grad():
+        wanted = layer(x.float()).bfloat16()
+        with torch.autocast("cpu", torch.bfloat16):
+            found = layer(x)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, wanted)
