@@ -115,7 +115,10 @@ def main() -> None:
     means = [np.mean([value for name, value in figures.items() if name != "as it is"]) for figures, _ in found.values()]
     table.add_row("mean of the changes", *(f"{one:.4f}" for one in means))
     if words.json_to != "-":
-        Console().print(table)
+        # In a pipe rich takes 80 columns, which cuts the models' names.
+        console = Console()
+        console.width = console.width if console.is_terminal else max(80, 30 * (1 + len(found)))
+        console.print(table)
     if words.json_to:
         write_json({model: {"dice": dice, "provenance": said} for model, (dice, said) in found.items()}, words.json_to)
 

@@ -105,7 +105,8 @@ class Optimise(Part):
     mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
     published weights, where the network has some (``effunet``). ``freeze_norms``: batch norms keep the mean and
     deviation that they begin with, and normalise by them in training too: it then trains the very function that runs.
-    ``stay``: share of the weights it began with in those it ends with (Wortsman et al., arXiv 2109.01903, their 1 - α).
+    ``stay``: share of the weights it began with in those it ends with, the batch norms' mean and variance likewise
+    (Wortsman et al., arXiv 2109.01903, their 1 - α).
     """
 
     epochs: Annotated[int, Field(ge=1)]
@@ -191,8 +192,6 @@ class Recipe(Part):
                 raise ValueError(f"{name} needs whole frames; take patch or {name} out")
         if self.train.taught and len(self.classes) > 2:
             raise ValueError("distil and hint need a single class beside the background")
-        if self.train.stay and not self.train.freeze_norms:
-            raise ValueError("stay needs freeze_norms: weights of unlike batch norms have no mean")
         return self
 
 

@@ -198,8 +198,9 @@ def check_settings(
         raise UsageError(
             f"recipe {recipe.name} learns from no teacher; leave --teacher out, or set distil or hint in it"
         )
-    if recipe.train.freeze_norms and start_from is None:
-        raise UsageError(f"recipe {recipe.name} keeps a model's batch norms (freeze_norms); say which with --from")
+    for name, what in (("freeze_norms", "batch norms"), ("stay", "weights")):
+        if getattr(recipe.train, name) and start_from is None:
+            raise UsageError(f"recipe {recipe.name} keeps a model's {what} ({name}); say which with --from")
 
 
 def follows(devices: int) -> bool:

@@ -311,8 +311,22 @@ def test_frozen_norms(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_c
     assert edgeseg_cli(*words[:-1], tmp_path / "stayed", "--from", tiny_run).code == 0
     for name, value in weights(tmp_path / "stayed").items():
         assert np.allclose(value, 0.75 * before[name] + 0.25 * after[name], atol=1e-6), name
-    file.write_text(file.read_text().replace("freeze_norms = true\n", ""))
-    assert "stay needs freeze_norms" in edgeseg_cli(*words[:-1], tmp_path / "not", "--from", tiny_run).sentence(3)
+
+
+def test_stay_mixes_norms_that_move(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    shipped = (recipes.FOLDER / "npnet-phantom.toml").read_text()
+    file = tmp_path / "moved.toml"
+    words = ["train", file, *QUICK[1:], "--data", tiny_data, "--epochs", 1, "--out"]
+    file.write_text(shipped)
+    assert edgeseg_cli(*words, tmp_path / "moved", "--from", tiny_run).code == 0
+    file.write_text(shipped.replace("[train]\n", "[train]\nstay = 0.75\n"))
+    assert "keeps a model's weights (stay); say which with --from" in edgeseg_cli(*words, tmp_path / "not").sentence(2)
+    assert edgeseg_cli(*words, tmp_path / "stayed", "--from", tiny_run).code == 0
+    before, after = weights(tiny_run), weights(tmp_path / "moved")
+    assert any(not np.array_equal(before[name], after[name]) for name in before if name.endswith("running_var"))
+    for name, value in weights(tmp_path / "stayed").items():
+        if not name.endswith("num_batches_tracked"):
+            assert np.allclose(value, 0.75 * before[name] + 0.25 * after[name], atol=1e-6), name
 
 
 def test_from_a_run_that_saw_what_is_held_out(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
