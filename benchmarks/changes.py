@@ -117,7 +117,7 @@ def main() -> None:
     if words.json_to != "-":
         # In a pipe rich takes 80 columns, which cuts the models' names.
         console = Console()
-        console.width = console.width if console.is_terminal else max(80, 30 * (1 + len(found)))
+        console.width = console.width if console.is_terminal else 22 + sum(3 + max(6, len(name)) for name in found)
         console.print(table)
     if words.json_to:
         write_json({model: {"dice": dice, "provenance": said} for model, (dice, said) in found.items()}, words.json_to)

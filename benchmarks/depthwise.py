@@ -1,8 +1,8 @@
-"""A teacher's training step on a CPU: its depthwise convolutions in float32 beside the processor's bfloat16.
+"""A teacher's pass on a CPU, forward and back: its depthwise convolutions in float32 beside the processor's bfloat16.
 
     python -m benchmarks.depthwise [--imgsz 160x192] [--repeats 7]
 
-Prints the median milliseconds of a step of ``effunet`` (lite2, a batch of eight) on one thread, turn by turn.
+Prints the median milliseconds of such a pass of ``effunet`` (lite2, a batch of eight) on one thread, turn by turn.
 """
 
 from __future__ import annotations

@@ -40,15 +40,15 @@ DECODER = (128, 96, 64, 32)
 class Same(nn.Conv2d):
     """A convolution padded as TensorFlow's "SAME" for even sizes: with stride 2 more below and on the right.
 
-    A depthwise one on a CPU is computed in float32: oneDNN's gradient in bfloat16 takes several times as long
-    (benchmarks/depthwise.py).
+    Where a CPU trains in bfloat16, a depthwise one is computed in float32: in oneDNN that takes less time, forward and
+    back together (benchmarks/depthwise.py).
     """
 
     def forward(self, x: Tensor) -> Tensor:
         total = self.kernel_size[0] - self.stride[0]
         before = total // 2
         padded = F.pad(x, (before, total - before, before, total - before))
-        if self.groups == 1 or x.device.type != "cpu":
+        if self.groups == 1 or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return super().forward(padded)
         with torch.autocast("cpu", enabled=False):
             return super().forward(padded.float()).to(x.dtype)

@@ -6,12 +6,18 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
+from edgeseg import manifest as mf
 from edgeseg.errors import UsageError
+from edgeseg.export import frame_graph
 from edgeseg.nets import build
 from edgeseg.nets.effunet import EffUNet, Same
+from edgeseg.nets.frame import FrameNet
 
 # Of EfficientNet-lite's encoders without their 1×1 head and classifier.
 ENCODER = {"lite0": 2_950_000, "lite1": 3_730_000, "lite2": 4_370_000}
@@ -89,3 +95,29 @@ def test_depthwise_convolutions_stay_in_float32_on_a_cpu() -> None:
             found = layer(x)
     assert found.dtype == torch.bfloat16
     assert torch.equal(found, wanted)
+
+
+def test_frame_graph() -> None:
+    """Batch norms folded, nothing cast but frame and probability, within a grey level of PyTorch."""
+    torch.manual_seed(0)
+    net = FrameNet(EffUNet().eval(), [0.5] * 3, [0.25] * 3)
+    manifest = mf.Manifest.model_validate_json((Path(__file__).parents[1] / "data/contract_manifest.json").read_text())
+    small = {"height": 64, "width": 96}
+    manifest = manifest.model_copy(
+        update={
+            "frame": manifest.frame.model_copy(update=small),
+            "output": manifest.output.model_copy(update=small),
+            "task": manifest.task.model_copy(update={"network": "effunet"}),
+        }
+    )
+    graph = frame_graph.export(net, manifest)
+    nodes = onnx.load_from_string(graph).graph.node
+    assert not [one.name for one in nodes if one.op_type == "BatchNormalization"]
+    assert len([one for one in nodes if one.op_type == "Cast"]) == 2  # the frame, the probability
+    convolutions = [one for one in nodes if one.op_type == "Conv"]
+    assert len(convolutions) == len([one for one in net.modules() if isinstance(one, torch.nn.Conv2d)])
+    frame = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(frame)).numpy()
+    said = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]).run(None, {"frame": frame})[0]
+    assert np.abs(said.astype(int) - expected.astype(int)).max() <= 1
