@@ -44,10 +44,13 @@ class Same(nn.Conv2d):
     back together (benchmarks/depthwise.py).
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def padded(self, x: Tensor) -> Tensor:
         total = self.kernel_size[0] - self.stride[0]
         before = total // 2
-        padded = F.pad(x, (before, total - before, before, total - before))
+        return F.pad(x, (before, total - before, before, total - before))
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = self.padded(x)
         if self.groups == 1 or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return super().forward(padded)
         with torch.autocast("cpu", enabled=False):

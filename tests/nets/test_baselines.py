@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edgeseg import manifest as mf
-from edgeseg.export import frame_graph
 from edgeseg.nets import NETS, build
 from edgeseg.nets.baselines.pspnet import pool
 from edgeseg.nets.baselines.segnet import unpool
@@ -122,7 +120,7 @@ def test_learns(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_frame_graph_in_two_runtimes(name: str, tmp_path: Path) -> None:
+def test_frame_graph_in_two_runtimes(name: str, exported: Callable[[FrameNet, str], bytes]) -> None:
     """Exported as bundles are, uint8 in and out; within a grey level of PyTorch."""
     torch.manual_seed(0)
     inner = build(name, options={"width": 8})
@@ -131,16 +129,7 @@ def test_frame_graph_in_two_runtimes(name: str, tmp_path: Path) -> None:
             module.momentum = None
     inner.train()(torch.randn(2, 3, 64, 96))  # statistics as of noise, so that the output is not flat
     net = FrameNet(inner.eval(), [0.5] * 3, [0.25] * 3)
-    manifest = mf.Manifest.model_validate_json((Path(__file__).parents[1] / "data/contract_manifest.json").read_text())
-    small = {"height": 64, "width": 96}
-    manifest = manifest.model_copy(
-        update={
-            "frame": manifest.frame.model_copy(update=small),
-            "output": manifest.output.model_copy(update=small),
-            "task": manifest.task.model_copy(update={"network": name}),
-        }
-    )
-    graph = frame_graph.export(net, manifest)
+    graph = exported(net, name)
     assert {one.version for one in onnx.load_from_string(graph).opset_import if one.domain == ""} == {17}
     frame = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
     with torch.no_grad():

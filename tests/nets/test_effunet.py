@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,9 +13,7 @@ import onnxruntime
 import pytest
 import torch
 
-from edgeseg import manifest as mf
 from edgeseg.errors import UsageError
-from edgeseg.export import frame_graph
 from edgeseg.nets import build
 from edgeseg.nets.effunet import EffUNet, Same
 from edgeseg.nets.frame import FrameNet
@@ -85,7 +84,7 @@ def test_published_weights_that_are_not_there_or_of_another_network(monkeypatch:
 
 
 def test_depthwise_convolutions_stay_in_float32_on_a_cpu() -> None:
-    """oneDNN's in bfloat16 takes several times as long; what comes out is rounded to the type that came in."""
+    """What comes out is rounded to the type that came in."""
     torch.manual_seed(0)
     layer = Same(8, 8, 5, 2, groups=8, bias=False)
     x = torch.randn(2, 8, 16, 24).bfloat16()
@@ -97,20 +96,11 @@ def test_depthwise_convolutions_stay_in_float32_on_a_cpu() -> None:
     assert torch.equal(found, wanted)
 
 
-def test_frame_graph() -> None:
+def test_frame_graph(exported: Callable[[FrameNet, str], bytes]) -> None:
     """Batch norms folded, nothing cast but frame and probability, within a grey level of PyTorch."""
     torch.manual_seed(0)
     net = FrameNet(EffUNet().eval(), [0.5] * 3, [0.25] * 3)
-    manifest = mf.Manifest.model_validate_json((Path(__file__).parents[1] / "data/contract_manifest.json").read_text())
-    small = {"height": 64, "width": 96}
-    manifest = manifest.model_copy(
-        update={
-            "frame": manifest.frame.model_copy(update=small),
-            "output": manifest.output.model_copy(update=small),
-            "task": manifest.task.model_copy(update={"network": "effunet"}),
-        }
-    )
-    graph = frame_graph.export(net, manifest)
+    graph = exported(net, "effunet")
     nodes = onnx.load_from_string(graph).graph.node
     assert not [one.name for one in nodes if one.op_type == "BatchNormalization"]
     assert len([one for one in nodes if one.op_type == "Cast"]) == 2  # the frame, the probability
