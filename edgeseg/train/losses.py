@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -56,13 +57,17 @@ def frame_dice(logits: Tensor, truth: Tensor) -> Tensor:
     Dice: of such frames cross-entropy alone tells.
     """
     single = logits.shape[1] == 1
-    loss = DiceLoss(
-        include_background=single, sigmoid=single, softmax=not single, to_onehot_y=not single, reduction="none"
-    )
-    each: Tensor = loss(logits if single else _with_background(logits), truth[:, None]).flatten(1)
+    each: Tensor = _each_dice(single=single)(logits if single else _with_background(logits), truth[:, None]).flatten(1)
     marks = [truth > 0] if single else [truth == index for index in range(1, logits.shape[1] + 1)]
     there = torch.stack([one.flatten(1).any(1) for one in marks], 1)
     return (each * there).sum() / there.sum().clamp(min=1)
+
+
+@functools.cache
+def _each_dice(*, single: bool) -> DiceLoss:
+    return DiceLoss(
+        include_background=single, sigmoid=single, softmax=not single, to_onehot_y=not single, reduction="none"
+    )
 
 
 def _monai(name: str, weight: float, *, single: bool) -> torch.nn.Module:

@@ -29,10 +29,11 @@ class Recorder(Callback):
         folder: the run.
         identity: what must be equal for a resume: recipe, seed, frames, …
         keep: "last", "best" (Dice) or "best auc".
+        commit: of the checkout that trains, and whether it was changed; a resume keeps what the training began at.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, str], keep: str) -> None:
-        self.folder, self.identity, self.keep = folder, identity, keep
+    def __init__(self, folder: Path, identity: dict[str, str], keep: str, commit: tuple[str, bool]) -> None:
+        self.folder, self.identity, self.keep, self.commit = folder, identity, keep, commit
         self.rows: list[dict[str, float]] = []
         self.epoch = -1
         self.best = -1.0
@@ -71,6 +72,7 @@ class Recorder(Callback):
     def state_dict(self) -> dict[str, Any]:
         return {
             "identity": self.identity,
+            "commit": self.commit,
             "rows": self.rows,
             "epoch": self.epoch,
             "best": self.best,
@@ -94,3 +96,4 @@ class Recorder(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.epoch = state_dict["rows"], state_dict["epoch"]
         self.best, self.weights = state_dict["best"], state_dict["weights"]
+        self.commit = state_dict.get("commit", self.commit)  # older checkpoints do not tell theirs

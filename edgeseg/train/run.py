@@ -125,7 +125,9 @@ def train(
         load_weights(net, start_from.data, "--from", grow=True)
     elif recipe.train.pretrained:
         _pretrain(net, recipe.name)
-    git_state()  # told before a training, not after it; so is a notice that is too long
+    # The checkout may be another when a long training ends. What is wrong is told before it, not after: so is a notice
+    # that is too long.
+    commit = git_state()
     terms(recipe, made_from(start_from, teacher))
     with contextlib.nullcontext() if follows(devices) else _folder(out), _quiet():
         frame = frame_of(recipe)
@@ -152,7 +154,8 @@ def train(
         if not follows(devices):
             _write_splits(out, data)
         begun = {name: value.clone() for name, value in net.state_dict().items()} if recipe.train.stay else {}
-        recorder = Recorder(out, _identity(recipe, seed, data, start_from, teacher, seconds), recipe.train.keep)
+        identity = _identity(recipe, seed, data, start_from, teacher, seconds)
+        recorder = Recorder(out, identity, recipe.train.keep, commit)
         _fit(
             recipe,
             net,

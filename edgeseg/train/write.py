@@ -87,7 +87,7 @@ def run_manifest(
 
     height, width = recipe.input.height, recipe.input.width
     counted = cost(net.net, height, width)
-    commit, dirty = git_state()
+    commit, dirty = recorder.commit
     training = mf.Training(
         recipe=recipe.name,
         recipe_sha256=recipe_sha256,

@@ -24,7 +24,7 @@ EPOCHS = ((0.9, 0.6), (0.5, 0.8), (0.6, 0.7))
 @pytest.mark.parametrize(("keep", "epoch"), [("best", 0), ("best auc", 1), ("last", 2)])
 def test_the_kept_epoch(keep: str, epoch: int, tmp_path: Path) -> None:
     module = Segmenter(FrameNet(DNLNet(width=4), [0.5] * 3, [0.2] * 3), Optimise(epochs=3, batch=1, lr=1e-3), 3)
-    recorder = Recorder(tmp_path, {}, keep)
+    recorder = Recorder(tmp_path, {}, keep, ("0" * 12, False))
     truth = np.arange(100) < 50
     for number, (dice, above) in enumerate(EPOCHS):
         for metric in (module.val_dice, module.val_loss, module.val_iou):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import pickle
@@ -93,7 +94,12 @@ def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli) -> None:
-    """The same metrics.csv and the same weights to the bit: order, augmentation, averaging and rates go on."""
+    """The same metrics.csv and the same weights to the bit: order, augmentation, averaging and rates go on.
+
+    Each manifest names the commit at which its training began, whatever is checked out when it is resumed or ends.
+    """
+    commits = itertools.count()
+    monkeypatch.setattr("edgeseg.train.run.git_state", lambda: (str(next(commits)) * 12, False))
     words = ["train", *QUICK, "--data", tiny_data, "--epochs", 3]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert edgeseg_cli(*words, "--out", whole).code == 0
@@ -108,6 +114,8 @@ def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: py
     one, two = weights(whole), weights(broken)
     assert one.keys() == two.keys()
     assert all(np.array_equal(one[name], two[name]) for name in one)
+    begun = [json.loads((run / "manifest.json").read_text())["training"]["commit"] for run in (whole, broken)]
+    assert begun == ["0" * 12, "1" * 12]
     assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
     assert leftovers(tmp_path) == []
 
