@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -41,7 +40,7 @@ CVC, DRIVE = "npnet-cvc-paper", "dnlnet-drive-paper"
 
 @dataclass(frozen=True)
 class Row:
-    """A copy of ``base`` named ``recipe``, with another network."""
+    """``base`` with another network, named ``recipe``."""
 
     recipe: str
     base: str
@@ -61,19 +60,13 @@ class Row:
         step = int(getattr(net, "stride", 1))
         height, width = (-(-side // step) * step for side in (given.input.height, given.input.width))
         options = ", ".join(f'{key} = "{value}"' for key, value in self.options.items())
-        network = f'name = "{self.network}"\n' + (f"options = {{ {options} }}\n" if options else "")
-        text = (recipes.FOLDER / f"{self.base}.toml").read_text(encoding="utf-8")
-        for what, instead in (
-            (r'\Aname = ".*"', f'name = "{self.recipe}"'),
-            (r"(?<=^description = )\".*\"", f'"{self.network}, as {self.base} trains."'),
-            (r"(?<=^\[network\]\n)(?:.+\n)+", network),
-            (r"^height = .*", f"height = {height}"),
-            (r"^width = .*", f"width = {width}"),
-        ):
-            text, times = re.subn(what, instead, text, count=1, flags=re.MULTILINE)
-            if not times:
-                raise SystemExit(f"{self.base}.toml: nothing matches {what}")
-        return text
+        return (
+            f'name = "{self.recipe}"\n'
+            f'extends = "{self.base}"\n'
+            f'description = "{self.network}, as {self.base} trains."\n'
+            f'network = {{ name = "{self.network}", options = {{ {options} }} }}\n'
+            f"input = {{ height = {height}, width = {width} }}\n"
+        )
 
 
 def rows() -> dict[str, Row]:

@@ -61,7 +61,7 @@ def demo(out: Path, screen: Console, *, quiet: bool = False) -> Demo:
     Raises:
         OutputError: ``out`` holds something else, or the disk.
     """
-    console.require("train", "torch", "lightning", "monai", "onnx")
+    console.require("train", "torch", "lightning", "monai", "onnx", "tomli_w")
     begin = time.perf_counter()
     _prepare(out)
     screen.print(f"1/4 rendering {len(TRAIN_SEEDS)} synthetic colonoscopies to learn from, and an unseen one")

@@ -80,8 +80,8 @@ def _video() -> Check:
 
 
 def _training() -> Check:
-    wanted = ("torch", "lightning", "monai", "torchmetrics", "onnx", "onnxscript", "safetensors", "matplotlib")
-    missing = [name for name in wanted if _version(name) is None]
+    names = "torch lightning monai torchmetrics onnx onnxscript safetensors matplotlib tomli-w"
+    missing = [name for name in names.split() if _version(name) is None]
     if missing:
         return Check("training", "missing", f"no {', '.join(missing)}", "pip install 'edgeseg[train]'")
     try:

@@ -93,7 +93,7 @@ def test_same_table_twice(tiny_run: Path, tiny_data: Path, table: Path, tmp_path
 def test_a_saved_recipe_gives_the_same_frames(
     tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable
 ) -> None:
-    recipe = tmp_path / "own.toml"
+    recipe = tmp_path / "my_own.toml"  # a file's name need not be a legal name of a recipe
     words = ("calibrate", tiny_run, "--data", tiny_data, "--json", "-")
     first = edgeseg_cli(*words, "--frames", 4, "--save-recipe", recipe)
     second = edgeseg_cli(*words, "--calibration", recipe, "--save-recipe", tmp_path / "second.toml")

@@ -20,6 +20,7 @@ from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.select import select
 from edgeseg.errors import DataError
+from edgeseg.names import legal_name
 
 KIND = "calibration"
 FRAMES = 128
@@ -195,16 +196,19 @@ def _sha256(pair: Pair) -> str:
 
 
 def to_toml(chosen: Chosen, name: str, method: str) -> str:
-    """A recipe that pins exactly these frames."""
+    """A recipe that pins exactly these frames; ``name``: its file's."""
+    import tomli_w
+
     recipe = chosen.recipe
-    lines = [
-        f'name = "{name}"',
-        f'description = "{recipe.description}"',
-        f'method = "{method}"',
-        f"seed = {recipe.seed}",
-    ]
+    sources = []
     for data in sorted({one.data for one in chosen.frames}):
         hashes = [one.sha256 for one in chosen.frames if one.data == data]
-        lines += ["", "[[sources]]", f'data = "{data}"', f'split = "{chosen.split}"', f"frames = {len(hashes)}"]
-        lines += ["sha256 = [", *(f'  "{digest}",' for digest in hashes), "]"]
-    return "\n".join(lines) + "\n"
+        sources.append({"data": data, "split": chosen.split, "frames": len(hashes), "sha256": hashes})
+    value = {
+        "name": legal_name(name, recipe.name),
+        "description": recipe.description,
+        "method": method,
+        "seed": recipe.seed,
+        "sources": sources,
+    }
+    return tomli_w.dumps(value)

@@ -42,7 +42,7 @@ def command(
     """Train a network on labelled frames; writes a run folder."""
     from edgeseg.console import require
 
-    require("train", "torch", "lightning", "monai")
+    require("train", "torch", "lightning", "monai", "tomli_w")
     from edgeseg.data.labelled import open_labelled
     from edgeseg.data.lineage import check_parent
     from edgeseg.train import recipe as recipes

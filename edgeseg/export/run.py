@@ -20,6 +20,7 @@ from edgeseg.export import check, forms, gate, int8, operating, parity
 from edgeseg.export.papers import Paper, document, with_papers
 from edgeseg.export.report import Findings
 from edgeseg.machine import describe
+from edgeseg.names import legal_name
 
 PARITY_FRAMES = 50
 # Parity of the quantised forms runs every frame three times with optimisations off: fewer of them.
@@ -120,7 +121,8 @@ def export_run(
     papers = [Paper("calibration", TABLE_FILE, tables.dump(made.table))] if made.table else []
     findings = Findings(measured, made.ranking, made.float_cost_ms)
     head = run.model_copy(update={"calibration": made.table.calibration}) if made.table else run
-    manifest = write_bundle(target, head, entries, evaluations, bundle_name(target, run), papers, findings)
+    name = legal_name(target.name.removesuffix(SUFFIX), run.name)
+    manifest = write_bundle(target, head, entries, evaluations, name, papers, findings)
     return Exported(target, manifest, graph.agreements, made)
 
 
@@ -296,13 +298,6 @@ def evaluation(one: gate.Measured, purpose: str, area: str = "frame", parity_db:
 def rounded(figures: dict[str, float]) -> dict[str, float]:
     """To six digits, as manifests keep figures."""
     return {name: round(value, 6) for name, value in figures.items()}
-
-
-def bundle_name(target: Path, run: mf.Manifest) -> str:
-    """NAME of NAME.edgeseg where it is a legal one, else the run's."""
-    name = target.name.removesuffix(SUFFIX).lower().replace("_", "-")
-    legal = 0 < len(name) <= 64 and all(c.isascii() and (c.isalnum() or c == "-") for c in name)
-    return name if legal else run.name
 
 
 def write_bundle(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -201,20 +201,72 @@ def names() -> list[str]:
 
 
 def load(name: str) -> tuple[Recipe, str]:
-    """A recipe by shipped name or path, and the SHA-256 of its file.
+    """A recipe by shipped name or path, and the SHA-256 of its file and, behind it, of those that it extends.
 
     Raises:
         UsageError: no such recipe.
         InputError: the file is no recipe.
     """
-    file = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
-    if not file.is_file() or not (name.endswith(".toml") or name in names()):
+    file = _find(name, Path())
+    if file is None:
         raise UsageError(f"no recipe {name!r}; shipped are {', '.join(names())}, or give the path of a .toml file")
-    data = file.read_bytes()
+    value, data = _read(file, ())
     try:
-        recipe = Recipe.model_validate(tomllib.loads(data.decode("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: is not TOML ({error})") from error
+        recipe = Recipe.model_validate(value)
     except ValidationError as error:
         raise InputError(f"{file}: {first_error(error)}") from error
     return recipe, hashlib.sha256(data).hexdigest()
+
+
+def dump(recipe: Recipe) -> str:
+    """A recipe as TOML, defaults and all: as it is now, whatever becomes of what it extended."""
+    import tomli_w
+
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
+
+
+def _find(name: str, folder: Path) -> Path | None:
+    own = name.endswith(".toml")
+    file = folder / name if own else FOLDER / f"{name}.toml"
+    return file if file.is_file() and (own or name in names()) else None
+
+
+def _read(file: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], bytes]:
+    """A file's tables over those of the recipe that it ``extends``; and the bytes of both files.
+
+    ``above``: the files that extend this one.
+    """
+    try:
+        data = file.read_bytes()
+        value = tomllib.loads(data.decode("utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: is not TOML ({error})") from error
+    if "extends" not in value:
+        return value, data
+    base = value.pop("extends")
+    if not isinstance(base, str):
+        raise InputError(f"{file}: extends: give the name of a shipped recipe, or the path of a .toml file")
+    if "name" not in value:
+        raise InputError(f"{file}: name: Field required; a recipe that extends another has a name of its own")
+    found = _find(base, file.parent)
+    if found is None:
+        raise InputError(f"{file}: extends {base!r}, which is neither a shipped recipe nor a .toml file beside it")
+    files = (*above, file.resolve())
+    if found.resolve() in files:
+        raise InputError(f"{file}: extends {base!r}, which extends this file in turn")
+    theirs, more = _read(found, files)
+    own_network = value.get("network")
+    if isinstance(own_network, dict) and "name" in own_network:
+        theirs.pop("network", None)  # options are one network's own
+    return _over(theirs, value), data + more
+
+
+def _over(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Tables are joined key by key; everything else, lists too, is replaced."""
+    out = dict(base)
+    for key, value in own.items():
+        old = out.get(key)
+        out[key] = _over(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+    return out

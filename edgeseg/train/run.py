@@ -39,7 +39,7 @@ from edgeseg.train.device_frames import DeviceBatches, DeviceFrames
 from edgeseg.train.frames import Frames
 from edgeseg.train.load import Start
 from edgeseg.train.module import Segmenter
-from edgeseg.train.recipe import Recipe
+from edgeseg.train.recipe import Recipe, dump
 from edgeseg.train.recorder import Recorder
 from edgeseg.train.teacher import Lessons, Teacher
 from edgeseg.train.unfold import settle, unfold
@@ -86,7 +86,7 @@ def train(
 
     Args:
         recipe: with any overrides already in it.
-        recipe_sha256: of its file.
+        recipe_sha256: of its file, see :func:`edgeseg.train.recipe.load`.
         data: from :func:`edgeseg.data.labelled.open_labelled`, with this ``seed`` and the recipe's ``val_fraction``.
         out: the run folder; must not exist unless ``resume``.
         seed: of weights, order and augmentation.
@@ -153,6 +153,9 @@ def train(
                 settle(net, bar.track(shown, task_id=task))
         if not follows(devices):
             _write_splits(out, data)
+            atomic.atomic_write(
+                out / "recipe.toml", f"# What this run was trained by, --epochs and the like in it.\n{dump(recipe)}"
+            )
         begun = {name: value.clone() for name, value in net.state_dict().items()} if recipe.train.stay else {}
         identity = _identity(recipe, seed, data, start_from, teacher, seconds)
         recorder = Recorder(out, identity, recipe.train.keep, commit)

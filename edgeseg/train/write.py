@@ -14,6 +14,7 @@ import edgeseg
 from edgeseg import manifest as mf
 from edgeseg.atomic import atomic_write
 from edgeseg.errors import UsageError
+from edgeseg.names import legal_name
 from edgeseg.nets.count import cost
 from edgeseg.strict_json import MAX_STRING
 from edgeseg.train import pictures
@@ -111,7 +112,7 @@ def run_manifest(
     )
     return mf.Manifest(
         kind="run",
-        name=run_name(out, recipe),
+        name=legal_name(out.resolve().name, recipe.name),
         created=mf.now(),
         writer=f"edgeseg {edgeseg.__version__}",
         task=mf.Task(kind="segmentation", modality=recipe.modality, network=recipe.network.name),
@@ -181,13 +182,6 @@ def ancestors(before: list[mf.Manifest]) -> list[mf.Ancestor] | None:
     ]
     found = nearest + [further for one in trainings for further in one.ancestors or ()]
     return list({one.weights_sha256: one for one in found}.values()) or None
-
-
-def run_name(out: Path, recipe: Recipe) -> str:
-    """The run folder's name where it is a legal one, else the recipe's."""
-    name = out.resolve().name.lower().replace("_", "-")
-    legal = 0 < len(name) <= 64 and all(c.isascii() and (c.isalnum() or c == "-") for c in name)
-    return name if legal else recipe.name
 
 
 def _splits(labelled: Labelled) -> list[mf.SplitUse]:

@@ -159,9 +159,12 @@ def test_unpooling_is_that_by_index_where_maxima_are_single() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_line_is_enough(name: str, tmp_path: Path) -> None:
-    text = (recipes.FOLDER / "npnet-cvc-paper.toml").read_text()
+    """The guide's recipe of three lines, with another network."""
+    guide = (Path(__file__).parents[2] / "docs/networks.md").read_text()
+    text = guide.partition("```toml\n")[2].partition("```")[0]
+    assert text.count('"unet"') == 1
     file = tmp_path / "mine.toml"
-    file.write_text(text.replace('name = "npnet"\n', f'name = "{name}"\noptions = {{ width = 4 }}\n'))
+    file.write_text(text.replace('"unet"', f'"{name}"') + "network.options = { width = 4 }\n")
     net = make_net(recipes.load(str(file))[0])
     assert type(net.net) is NETS[name]
 

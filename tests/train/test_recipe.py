@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,12 @@ def test_these_are_shipped() -> None:
 def test_shipped_recipe_loads_and_builds(name: str) -> None:
     recipe, sha256 = recipes.load(name)
     assert recipe.name == name
-    assert sha256 == hashlib.sha256((recipes.FOLDER / f"{name}.toml").read_bytes()).hexdigest()
+    data, base = b"", name
+    while base:
+        file = recipes.FOLDER / f"{base}.toml"
+        data += file.read_bytes()
+        base = tomllib.loads(file.read_text()).get("extends")
+    assert sha256 == hashlib.sha256(data).hexdigest()
     net = make_net(recipe)
     frame = frame_of(recipe)
     with torch.no_grad():
@@ -57,6 +63,83 @@ def load(tmp_path: Path, text: str | bytes) -> recipes.Recipe:
 
 def test_own_recipe(tmp_path: Path) -> None:
     assert load(tmp_path, PHANTOM).train.epochs == recipes.load("npnet-phantom")[0].train.epochs
+
+
+OWN = """name = "own"
+extends = "npnet-phantom"
+min_area = 0.1
+train.lr = 5e-4
+use.not_intended = ["sale"]
+[augmentation]
+rotate = 0
+blur = 0.1
+"""
+
+
+def test_a_recipe_extends_another_key_by_key(tmp_path: Path) -> None:
+    base, own = recipes.load("npnet-phantom")[0], load(tmp_path, OWN)
+    assert own.model_copy(update={"name": base.name}) == base.model_copy(
+        update={
+            "min_area": 0.1,
+            "train": base.train.model_copy(update={"lr": 5e-4}),
+            "augmentation": base.augmentation.model_copy(update={"rotate": 0.0, "blur": 0.1}),
+            "use": base.use.model_copy(update={"not_intended": ["sale"]}),
+        }
+    )
+
+
+def test_it_extends_a_file_beside_it_wherever_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    (folder / "own.toml").write_text(OWN)
+    (folder / "more.toml").write_text('name = "more"\nextends = "own.toml"\ntrain.epochs = 3\n')
+    monkeypatch.chdir(tmp_path)
+    more, sha256 = recipes.load("recipes/more.toml")
+    assert (more.name, more.train.epochs, more.train.lr, more.augmentation.blur) == ("more", 3, 5e-4, 0.1)
+    (folder / "own.toml").write_text(OWN.replace("5e-4", "6e-4"))
+    changed, other = recipes.load("recipes/more.toml")
+    assert changed.train.lr == 6e-4
+    assert other != sha256  # a manifest tells that what it extends was changed
+
+
+def test_another_network_takes_no_options_along(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(OWN.replace("[augm", "[network]\noptions = { attention = 'se' }\n[augm"))
+    kept = load(tmp_path, 'name = "mine"\nextends = "base.toml"')
+    other = load(tmp_path, 'name = "mine"\nextends = "base.toml"\nnetwork.name = "unet"')
+    assert kept.network == recipes.Network(name="npnet", options={"attention": "se"})
+    assert other.network == recipes.Network(name="unet")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('extends = "npnet-phantom"', "name: Field required; a recipe that extends another has a name of its own"),
+        ('name = "own"\nextends = 3', "extends: give the name of a shipped recipe"),
+        ('name = "own"\nextends = "npnet-nope"', "extends 'npnet-nope', which is neither a shipped recipe nor"),
+        ('name = "own"\nextends = "none.toml"', "extends 'none.toml', which is neither a shipped recipe nor"),
+        ('name = "own"\nextends = "mine.toml"', "extends 'mine.toml', which extends this file in turn"),
+        ('name = "own"\nextends = "npnet-phantom"\ntrain.epoch = 3', "train.epoch: Extra inputs"),
+        ('name = "own"\nextends = "npnet-phantom"\ntrain = 3', "train: Input should be"),
+    ],
+)
+def test_wrong_extension(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path}/mine.toml: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_two_that_extend_each_other(tmp_path: Path) -> None:
+    (tmp_path / "other.toml").write_text('name = "other"\nextends = "mine.toml"')
+    with pytest.raises(InputError, match=r"other\.toml: extends 'mine\.toml', which extends this file in turn"):
+        load(tmp_path, 'name = "mine"\nextends = "other.toml"')
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_written_whole_and_read_again(name: str, tmp_path: Path) -> None:
+    recipe, _ = recipes.load(name)
+    assert load(tmp_path, recipes.dump(recipe)) == recipe
 
 
 CLASSES = PHANTOM[PHANTOM.index("[[classes]]") : PHANTOM.index("[input]")]

@@ -81,6 +81,13 @@ def test_files_of_a_run(tiny_run: Path) -> None:
         assert picture is not None
         assert picture.std() > 5
     assert any((tiny_run / "tensorboard").iterdir())
+    recipe, shipped = recipes.load(str(tiny_run / "recipe.toml"))[0], recipes.load("npnet-phantom")[0]
+    assert recipe == shipped.model_copy(
+        update={
+            "train": shipped.train.model_copy(update={"epochs": 1}),
+            "input": shipped.input.model_copy(update={"height": 64, "width": 96}),
+        }
+    )
 
 
 def stop_after_first_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
