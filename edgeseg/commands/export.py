@@ -15,7 +15,7 @@ def command(
     data: Annotated[
         list[Path] | None, typer.Option("--data", help="Labelled frames for the gate; may be given several times.")
     ] = None,
-    split: options.Split = None,
+    split: options.Choosing = None,
     out: Annotated[Path | None, typer.Option("--out", help="The bundle; default RUN/NAME.edgeseg.")] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Add the INT8 graphs.")] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Add the FP16 graph for TensorRT.")] = False,
@@ -23,7 +23,10 @@ def command(
         int | None, typer.Option("--quantize", metavar="8|16|32", help="8 is --int8, 16 is --fp16, 32 neither.")
     ] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--target", metavar="NAME", help="Graphs and engines of this device profile.")
+        list[str] | None,
+        typer.Option(
+            "--target", metavar="NAME", help="Graphs and engines for a device: x86-openvino, jetson-orin, … or my.toml."
+        ),
     ] = None,
     no_engine: Annotated[bool, typer.Option("--no-engine", help="Graphs only; the device builds.")] = False,
     batch: Annotated[int, typer.Option("--batch", min=1, max=256, metavar="N", help="Add graphs for N frames.")] = 1,
@@ -37,7 +40,7 @@ def command(
     calibration: Annotated[
         str | None, typer.Option("--calibration", metavar="RECIPE|TABLE", help="Frames to calibrate on, or a table.")
     ] = None,
-    method: Annotated[str | None, typer.Option("--method", metavar="minmax|percentile|entropy|mse")] = None,
+    method: options.Method = None,
     exclude: Annotated[
         str | None, typer.Option("--exclude", metavar="REGEX", help="Layers that stay in float.")
     ] = None,
@@ -47,9 +50,7 @@ def command(
             "--threshold", metavar="T|max-dice|sensitive", help="Another operating point, measured on --data."
         ),
     ] = None,
-    max_dice_drop: Annotated[
-        float, typer.Option("--max-dice-drop", min=0.0, metavar="POINTS", help="What INT8 may cost.")
-    ] = 0.5,
+    max_dice_drop: options.MaxDiceDrop = 0.5,
     json_to: options.Json = None,
     quiet: options.Quiet = False,
 ) -> None:

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 def command(
     stream: Annotated[
-        list[str], typer.Option("--stream", metavar="SOURCE", help="Camera, address, video, folder; several times.")
+        list[str],
+        typer.Option(
+            "--stream", metavar="SOURCE", help="Camera, address, video, folder; several times. Here or in --config."
+        ),
     ],
-    model: Annotated[str, typer.Option("--model", metavar="BUNDLE", help="A bundle or zoo name.")],
+    model: Annotated[str, typer.Option("--model", metavar="BUNDLE", help="A bundle or zoo name. Here or in --config.")],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE|DIR", help="Annotated video, or a folder for everything.")
     ] = None,
@@ -37,7 +40,7 @@ def command(
     crop: options.Crop = "off",
     _config: options.Config = None,
     record: Annotated[
-        Path | None, typer.Option("--record", metavar="FILE", help="Keep a camera's own frames, to replay.")
+        Path | None, typer.Option("--record", metavar="FILE|DIR", help="Keep a camera's own frames, to replay.")
     ] = None,
     codec: Annotated[Codec, typer.Option("--codec", help="Of videos: h264 (GPL x264), or mpeg4 (LGPL).")] = Codec.h264,
     show: Annotated[bool, typer.Option("--show", help="A window; needs a display and opencv-python.")] = False,
@@ -53,7 +56,7 @@ def command(
         int | None, typer.Option("--max-violations", min=0, help="Live: more of them end the run (exit 7).")
     ] = None,
     no_retry: Annotated[bool, typer.Option("--no-retry", help="Live: a source that fails ends the run.")] = False,
-    threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
+    threshold: options.Threshold = None,
     smoothing: Annotated[
         float | None,
         typer.Option(
@@ -66,8 +69,12 @@ def command(
     threads: options.Threads = 0,
     rebuild: options.Rebuild = False,
     tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large pictures.")] = False,
-    video_size: Annotated[str | None, typer.Option("--video-size", metavar="WxH", help="Asked of a camera.")] = None,
-    framerate: Annotated[float | None, typer.Option("--framerate", min=0.1, help="Asked of a camera.")] = None,
+    video_size: Annotated[
+        str | None, typer.Option("--video-size", metavar="WxH", help="Of a camera, or of raw frames.")
+    ] = None,
+    framerate: Annotated[
+        float | None, typer.Option("--framerate", min=0.1, help="Of a camera, or of raw frames.")
+    ] = None,
     pixel_format: Annotated[
         str | None, typer.Option("--pixel-format", help="Of a camera (MJPG, YUYV) or of raw frames (bgr24).")
     ] = None,

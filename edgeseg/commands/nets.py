@@ -26,7 +26,7 @@ def command(
     from edgeseg.nets.count import cost
 
     height, width = options.parse_size(imgsz or "288x384")
-    table = Table("network", "parameters", "GMAC", "GMAC as tools count", title=f"at {height}x{width}")
+    table = Table("network", "parameters", "GMAC", "GMAC as tools count", title=f"at {height}x{width} (height x width)")
     rows = []
     for one in [name] if name else sorted(NETS):
         with torch.device("meta"):  # shapes alone: nothing is computed

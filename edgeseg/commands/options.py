@@ -47,10 +47,28 @@ Model = Annotated[str, typer.Argument(help="A run, a bundle, a bare graph (.onnx
 TrainedModel = Annotated[str, typer.Argument(help="A run, a bundle or a zoo name.")]
 BuiltModel = Annotated[str, typer.Argument(help="A bundle, a bare graph (.onnx) or a zoo name.")]
 Data = Annotated[list[Path], typer.Option("--data", help="Folder of a data set; may be given several times.")]
-Split = Annotated[str | None, typer.Option("--split", metavar="FILE|train|val|test", help="Which frames.")]
+SPLIT = "FILE|train|val|test"
+Split = Annotated[
+    str | None, typer.Option("--split", metavar=SPLIT, help="Which frames; default test, which choose nothing.")
+]
+Choosing = Annotated[
+    str | None, typer.Option("--split", metavar=SPLIT, help="Which frames choose; default val, never test.")
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", min=0.0, max=1.0, help="Probability that counts, instead of the model's own."),
+]
+Method = Annotated[
+    str | None,
+    typer.Option("--method", metavar="minmax|percentile|entropy|mse", help="How ranges are found; default mse."),
+]
+MaxDiceDrop = Annotated[
+    float,
+    typer.Option("--max-dice-drop", min=0.0, metavar="POINTS", help="Mean Dice that INT8 may lose, in points of 0.01."),
+]
 BackendOption = Annotated[Backend, typer.Option("--backend", help="Which runtime.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Which precision.")]
-Device = Annotated[int, typer.Option("--device", min=0, help="Index of the device.")]
+Device = Annotated[int, typer.Option("--device", min=0, help="Which GPU, from 0.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 is all.")]
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="Rebuild engines that do not fit this machine first.")]
 Web = Annotated[str | None, typer.Option("--web", metavar="[HOST:]PORT", help="A page with the live picture.")]

@@ -14,7 +14,7 @@ from edgeseg.commands import options
 def command(
     model: options.TrainedModel,
     data: options.Data,
-    split: options.Split = None,
+    split: options.Choosing = None,
     calibration: Annotated[
         str | None, typer.Option("--calibration", metavar="RECIPE|TABLE", help="Frames to calibrate on, or a table.")
     ] = None,

@@ -19,14 +19,14 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run folder; default runs/RECIPE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1)] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Frames a step, likewise.")] = None,
     time: Annotated[
         float | None,
         typer.Option("--time", min=0.001, metavar="HOURS", help="Train for this long instead of --epochs."),
     ] = None,
     imgsz: options.ImageSize = None,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits, weights, order, augmentation.")] = 0,
     devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs; several use DDP.")] = 1,
     start_from: Annotated[
         str | None,
@@ -44,6 +44,7 @@ def command(
 
     require("train", "torch", "lightning", "monai", "tomli_w")
     from edgeseg.data.labelled import open_labelled
+    from edgeseg.data.layouts import OWNERS
     from edgeseg.data.lineage import check_parent
     from edgeseg.train import recipe as recipes
     from edgeseg.train.load import open_start, open_teacher
@@ -76,6 +77,13 @@ def command(
             names = " and ".join(one.name for one in before)
             only = ", for research only" if bound.research_only else ""
             typer.echo(f"terms of {names} bind what is made from it: {bound.weights_licence}{only}", err=True)
+        own = [one.dataset.name for one in labelled if one.dataset.terms == OWNERS]
+        if own and loaded.terms.research_only and not recipe.endswith(".toml"):
+            typer.echo(
+                f'bundles of this run will say "{loaded.terms.notice}", as {loaded.name} does; for {" and ".join(own)} '
+                f'write [terms] and [use] of your own into a recipe that extends "{loaded.name}"',
+                err=True,
+            )
         if start is not None and start.manifest is None:
             typer.echo(f"nothing says what {start_from} was trained on, nor under which terms", err=True)
     train(

@@ -30,7 +30,7 @@ def command(
     device: options.Device = 0,
     threads: options.Threads = 0,
     rebuild: options.Rebuild = False,
-    threshold: Annotated[float | None, typer.Option("--threshold", min=0.0, max=1.0)] = None,
+    threshold: options.Threshold = None,
     area: Annotated[Area, typer.Option("--area", help="Whole frames, or inside the field of view.")] = Area.frame,
     tile: Annotated[bool, typer.Option("--tile", help="Sliding window, for large stills.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for figures.csv, curves.png and worst.png.")] = None,

@@ -16,9 +16,7 @@ def command(
         list[Path] | None, typer.Option("--data", help="Labelled frames; may be given several times.")
     ] = None,
     split: options.Split = None,
-    max_dice_drop: Annotated[
-        float, typer.Option("--max-dice-drop", min=0.0, metavar="POINTS", help="What INT8 may cost.")
-    ] = 0.5,
+    max_dice_drop: options.MaxDiceDrop = 0.5,
     update: Annotated[
         bool, typer.Option("--update", help="Write what was measured into the bundle (a whole new one).")
     ] = False,

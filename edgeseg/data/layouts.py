@@ -14,6 +14,7 @@ from edgeseg.data.drive import TERMS, drive, with_fields
 from edgeseg.errors import DataError
 
 SPLITS = ("train", "val", "test")
+OWNERS = "the owner's"  # terms of frames that no known set has
 
 
 def open_dataset(root: Path) -> Dataset:
@@ -156,7 +157,7 @@ def folder(root: Path) -> Dataset | None:
     if (root / "fov").is_dir():
         pairs = with_fields(pairs, find_images(root / "fov"), root / "fov")
     name = "".join(c if c.isalnum() else "_" for c in root.resolve().name.lower()) or "folder"
-    return Dataset(name, root, pairs, "the owner's", lists=_lists(root))
+    return Dataset(name, root, pairs, OWNERS, lists=_lists(root))
 
 
 def read_groups(file: Path) -> dict[str, str]:

@@ -70,7 +70,7 @@ def test_what_cannot_be_run_or_is_not_there_is_said(said: dict[str, dict]) -> No
 def test_figures_inside_the_field_of_view_are_no_whole_images(said: dict[str, dict]) -> None:
     row = said["DNL-Net, DRIVE (whole images, pooled)"]
     assert row["ours"]["auc"] == "0.9900"
-    assert row["status"] == "1 run: whole.json; 200 epochs"
+    assert row["status"] == "1 run: whole.json; 200 epochs, in the last training"
 
 
 def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
@@ -152,6 +152,6 @@ def test_a_size_that_was_not_timed_says_why(tmp_path: Path) -> None:
 def test_tables_for_people_name_what_our_sources_lack() -> None:
     text = ran("--markdown")
     assert ran() == text  # in a pipe
-    assert "| 1 | SegNet, CVC-ClinicDB | 29.44 → 29.44 | 67.67 → 67.67 | not in our sources → – |" in text
+    assert "| 1 | SegNet, CVC-ClinicDB | 29.44 → 29.44 | 67.67 → 67.67 | ? → – |" in text
     assert "0.7766 → 0.7931 ± 0.0224 (n=3)" in text
     assert "DeepLabV3+" in text

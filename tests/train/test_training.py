@@ -470,3 +470,19 @@ def test_second_training_into_one_folder(tiny_data: Path, tmp_path: Path, edgese
         assert "another edgeseg is writing" in done.sentence(5)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
+
+
+def test_own_frames_under_a_shipped_recipes_terms(
+    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli
+) -> None:
+    """A card that says "trained on ISIC" of somebody's own frames is wrong; who trains is told what to write instead."""
+    monkeypatch.setattr("edgeseg.train.run.train", lambda *_, **__: None)
+    words = ["--data", tiny_data, "--out", tmp_path / "run"]
+    said = edgeseg_cli("train", "npnet-skin", *words).err
+    notice = recipes.load("npnet-skin")[0].terms.notice
+    assert f'bundles of this run will say "{notice}", as npnet-skin does; for phantom write [terms] and [use]' in said
+    own = tmp_path / "own.toml"
+    own.write_text('name = "own"\nextends = "npnet-skin"\n[terms]\nnotice = "Trained on our own frames."\n')
+    for silent in (own, "npnet-phantom"):
+        ran = edgeseg_cli("train", silent, *words)
+        assert (ran.code, ran.err) == (0, "")
