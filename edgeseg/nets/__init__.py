@@ -51,16 +51,17 @@ NETS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def check_size(net: nn.Module, name: str, height: int, width: int) -> None:
-    """Whether a network takes frames of ``height`` × ``width``.
+def check_size(net: nn.Module, name: str, height: int, width: int, given: str = "") -> None:
+    """Whether a network takes frames of ``height`` × ``width``; ``given``: what to call them, other than --imgsz.
 
     Raises:
-        UsageError: a side is no multiple of what it shrinks by; with the size to take instead.
+        UsageError: a side is no multiple of what it shrinks by, or under its least; with the size to take instead.
     """
-    step = int(getattr(net, "stride", 1))
-    if height % step or width % step:
-        better = f"{-(-height // step) * step}x{-(-width // step) * step}"
-        raise UsageError(f"--imgsz {height}x{width}: {name} needs multiples of {step}; take {better}")
+    step, least = int(getattr(net, "stride", 1)), int(getattr(net, "least", 1))
+    if height % step or width % step or min(height, width) < least:
+        better = "x".join(str(max(least, -(-side // step) * step)) for side in (height, width))
+        needs = f"multiples of {step}" if step > 1 else f"at least {least} pixels a side"
+        raise UsageError(f"{given or f'--imgsz {height}x{width}'}: {name} needs {needs}; take {better}")
 
 
 def build(name: str, out_channels: int = 1, options: Mapping[str, object] | None = None) -> nn.Module:

@@ -38,6 +38,8 @@ class DNLNet(nn.Module):
         attention: "dnl", "nl" (standard non-local, for comparison) or "none".
     """
 
+    least = 8  # pixels a side: halved three times, they leave one
+
     def __init__(
         self,
         in_channels: int = 3,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import safetensors
 import safetensors.torch
@@ -19,6 +19,11 @@ from torch import Tensor, nn
 
 from edgeseg.atomic import atomic_path
 from edgeseg.errors import InputError, ModelError
+
+# What Lightning and edgeseg's recorder take from a checkpoint without asking.
+OUTER = {"pytorch-lightning_version": str, "state_dict": dict, "optimizer_states": list, "lr_schedulers": list}
+OUTER |= {"loops": dict, "callbacks": dict}
+RECORDER = {"identity": dict, "rows": list, "epoch": int, "best": float, "weights": dict}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -52,12 +57,27 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if type(error).__name__ != "UnpicklingError":
                 raise
             raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error
-        try:
-            identity = out["callbacks"]["Recorder"]["identity"]
-        except (KeyError, TypeError, IndexError) as error:
-            raise InputError(f"{path}: is no checkpoint of edgeseg's; remove it to start again") from error
-        self._check(identity)
+        if not is_whole(out):
+            raise InputError(f"{path}: is no checkpoint of edgeseg's; remove it to start again")
+        self._check(out["callbacks"]["Recorder"]["identity"])
         return out
+
+
+def is_whole(checkpoint: object) -> bool:
+    """Whether it holds what a resume takes from it, each of its kind."""
+    if not _has(checkpoint, OUTER):
+        return False
+    state = checkpoint["callbacks"].get("Recorder")
+    return (
+        _has(state, RECORDER)
+        and all(isinstance(text, str) for pair in state["identity"].items() for text in pair)
+        and all(_has(row, {"epoch": int}) for row in state["rows"])
+        and all(isinstance(value, Tensor) for value in state["weights"].values())
+    )
+
+
+def _has(value: object, kinds: Mapping[str, type]) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict) and all(isinstance(value.get(key), kind) for key, kind in kinds.items())
 
 
 def first_line(error: BaseException) -> str:
@@ -81,7 +101,7 @@ def read_options(data: bytes) -> dict[str, object]:
     return out if isinstance(out, dict) else {}
 
 
-def load_weights(net: nn.Module, data: bytes, where: str, *, grow: bool = False) -> None:
+def load_weights(net: nn.Module, data: bytes, where: str, *, grow: bool = False, wanted: str = "this one") -> None:
     """Loads a safetensors file into a network.
 
     Args:
@@ -89,6 +109,7 @@ def load_weights(net: nn.Module, data: bytes, where: str, *, grow: bool = False)
         data: the file's bytes.
         where: they came from, for the error.
         grow: weights of a narrower network of the same kind are taken too, see :func:`grown`.
+        wanted: what the network is called, for the error.
 
     Raises:
         ModelError: no safetensors, or weights of another network.
@@ -101,7 +122,10 @@ def load_weights(net: nn.Module, data: bytes, where: str, *, grow: bool = False)
     except safetensors.SafetensorError as error:
         raise ModelError(f"{where}: is no safetensors file ({first_line(error)})") from error
     except RuntimeError as error:
-        raise ModelError(f"{where}: holds the weights of another network ({first_line(error)})") from error
+        # Which tensor differs, as torch says over many lines, helps nobody who gave the wrong file.
+        raise ModelError(
+            f"{where}: holds the weights of another network, or of {wanted} with other options or classes"
+        ) from error
 
 
 def grown(narrow: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """What a training begins with.
+    """What a training begins with; ``name`` is what was given to ``--from``.
 
     ``data`` is a run's safetensors file or a bundle's float graph, ``sha256`` that of the safetensors file always.
     ``manifest``: the run's or bundle's; None where only the weights are there.
     """
 
+    name: str
     data: bytes
     sha256: str
     manifest: Manifest | None = None
@@ -71,11 +72,11 @@ def open_start(name: str) -> Start:
     if graph is None:
         raise ModelError(f"--from {name}: the bundle has no float graph; begin with its run")
     data = source.read(graph.file, graph.sha256)
-    return Start(data, source.manifest.training.weights_sha256, source.manifest)
+    return Start(name, data, source.manifest.training.weights_sha256, source.manifest)
 
 
 def _of_run(name: str, data: bytes) -> Start:
-    start = Start(data, sha256(data))
+    start = Start(name, data, sha256(data))
     if not (Path(name) / "manifest.json").exists():
         return start
     try:
@@ -105,7 +106,7 @@ def load_run(source: Source) -> FrameNet:
     data = source.read(document.file, document.sha256, document.size)
     net = build(source.manifest.task.network, source.manifest.output.channels, read_options(data))
     frame_net = FrameNet(net, [0.0] * 3, [1.0] * 3)  # mean and std come with the weights
-    load_weights(frame_net, data, str(source.path / document.file))
+    load_weights(frame_net, data, str(source.path / document.file), wanted=source.manifest.task.network)
     check_size(net, source.manifest.task.network, source.manifest.frame.height, source.manifest.frame.width)
     return frame_net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

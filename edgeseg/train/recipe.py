@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edgeseg import strict_json
 from edgeseg.errors import InputError, UsageError
 from edgeseg.manifest import (
     Class,
@@ -71,6 +73,12 @@ class OwnUse(Use):
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
+Angle = Annotated[float, Field(ge=0, le=180)]
+Stretch = Annotated[float, Field(ge=0, le=0.9)]  # at 1 an axis may become a point
+Factor = Annotated[float, Field(ge=0, le=3)]  # less 1: up to 4 times, as far as `near` goes
+MOST_CLASSES = 65  # background and a manifest's 64 channels
+# What of a recipe a run's manifest repeats.
+REPEATED = {"name", "modality", "classes", "input", "terms", "use"}
 
 
 class Network(Part):
@@ -143,28 +151,30 @@ class Optimise(Part):
 class Augmentation(Part):
     """Each 0 is off. Angles in degrees, the others as shares; see :mod:`edgeseg.data.augmentation`.
 
+    A fraction is how often, or how far: 1 is as dark as black, a side of the frame, the whole range of grey.
+
     ``paste``: share of the frames that get another frame's target, see :mod:`edgeseg.data.paste`; whole frames and one
     class only.
     """
 
     flip: bool = False
-    rotate: Share = 0.0
-    zoom_out: Share = 0.0
-    zoom_in: Share = 0.0
-    stretch: Share = 0.0
-    shift: Share = 0.0
-    gain: Share = 0.0
-    colour: Share = 0.0
-    gamma: Share = 0.0
-    blur: Share = 0.0
-    noise: Share = 0.0
-    border: Share = 0.0
-    highlights: Share = 0.0
-    jpeg: Share = 0.0
-    cutout: Share = 0.0
-    negative: Share = 0.0
-    near: Share = 0.0
-    paste: Share = 0.0
+    rotate: Angle = 0.0
+    zoom_out: Factor = 0.0
+    zoom_in: Factor = 0.0
+    stretch: Stretch = 0.0
+    shift: Fraction = 0.0
+    gain: Fraction = 0.0
+    colour: Fraction = 0.0
+    gamma: Factor = 0.0
+    blur: Fraction = 0.0
+    noise: Fraction = 0.0
+    border: Fraction = 0.0
+    highlights: Fraction = 0.0
+    jpeg: Fraction = 0.0
+    cutout: Fraction = 0.0
+    negative: Fraction = 0.0
+    near: Fraction = 0.0
+    paste: Fraction = 0.0
 
 
 class Recipe(Part):
@@ -174,7 +184,7 @@ class Recipe(Part):
     description: str
     modality: Literal["colonoscopy", "dermoscopy", "fundus", "ct", "other"]
     network: Network
-    classes: list[OwnClass]
+    classes: Annotated[list[OwnClass], Field(max_length=MOST_CLASSES)]
     input: Input
     min_area: Fraction = 0.0
     train: Optimise
@@ -215,6 +225,11 @@ def load(name: str) -> tuple[Recipe, str]:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:
         raise InputError(f"{file}: {first_error(error)}") from error
+    # A manifest is read under limits: what goes beyond them is told now, not when the trained run is opened.
+    try:
+        strict_json.loads(json.dumps(recipe.model_dump(mode="json", exclude_none=True, include=REPEATED)).encode())
+    except ValueError as error:
+        raise InputError(f"{file}: {error}") from error
     return recipe, hashlib.sha256(data).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.metadata
 import logging
 import os
@@ -25,7 +26,7 @@ from edgeseg import atomic
 from edgeseg.console import progress
 from edgeseg.data.labelled import Labelled
 from edgeseg.data.splits import list_sha256
-from edgeseg.errors import BackendError, DataError, OutputError, UsageError
+from edgeseg.errors import BackendError, DataError, ModelError, OutputError, UsageError
 from edgeseg.manifest import Frame, sha256
 from edgeseg.nets import build, check_size
 from edgeseg.nets.effunet import EffUNet
@@ -60,12 +61,36 @@ def make_net(recipe: Recipe) -> FrameNet:
     """The recipe's network with fresh weights, channels last (faster on CPUs and tensor cores).
 
     Raises:
-        UsageError: no such network, or an input size it cannot take.
+        UsageError: no such network, or a size of input or patches that it cannot take.
     """
-    net = build(recipe.network.name, len(recipe.classes) - 1, recipe.network.options)
-    check_size(net, recipe.network.name, recipe.input.height, recipe.input.width)
+    name = recipe.network.name
+    net = build(name, len(recipe.classes) - 1, recipe.network.options)
+    check_size(net, name, recipe.input.height, recipe.input.width)
+    height, width, given = _trained_size(recipe)
+    check_size(net, name, height, width, given)
+    if recipe.train.batch == 1 and not recipe.train.freeze_norms:
+        _check_single(net, name, height, width, given)
     frame_net = FrameNet(net, recipe.input.mean, recipe.input.std)
     return frame_net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _trained_size(recipe: Recipe) -> tuple[int, int, str]:
+    """Height and width of what the network sees in training, and what to call them."""
+    height = width = recipe.train.patch
+    if height:
+        return height, width, f"recipe {recipe.name}: patches of {height}x{width}"
+    height, width = recipe.input.height, recipe.input.width
+    return height, width, f"--imgsz {height}x{width}"
+
+
+def _check_single(net: torch.nn.Module, name: str, height: int, width: int, given: str) -> None:
+    """Whether a network can train on one frame at a time: a batch norm divides by the deviation of several values."""
+    try:
+        copy.deepcopy(net).to("meta").train()(torch.empty(1, 3, height, width, device="meta"))  # shapes alone
+    except ValueError as error:
+        raise UsageError(
+            f"{given}: a single one leaves batch norms of {name} a single value; take --batch 2, or larger ones"
+        ) from error
 
 
 def train(
@@ -117,12 +142,12 @@ def train(
         theirs, ours = start_from.manifest.frame, frame_of(recipe)
         if (theirs.steps, theirs.window) != (ours.steps, ours.window):
             raise UsageError(
-                f"--from {start_from.manifest.name}: its frames have other steps or window than recipe "
-                f"{recipe.name} names"
+                f"--from {start_from.name}: its frames have other steps or window than recipe {recipe.name} names"
             )
-        unfold(net, start_from.data, f"--from {start_from.manifest.name}")
+        unfold(net, start_from.data, f"--from {start_from.name}")
     elif start_from is not None:
-        load_weights(net, start_from.data, "--from", grow=True)
+        wanted = f"recipe {recipe.name}'s {recipe.network.name}"
+        load_weights(net, start_from.data, f"--from {start_from.name}", grow=True, wanted=wanted)
     elif recipe.train.pretrained:
         _pretrain(net, recipe.name)
     # The checkout may be another when a long training ends. What is wrong is told before it, not after: so is a notice
@@ -192,6 +217,7 @@ def check_settings(
 
     Raises:
         UsageError: ``out`` is in use, or the recipe wants a teacher or a start that is not given, or none.
+        ModelError: the start is of another network.
         OutputError: ``out`` is a file.
     """
     if out.exists() and not out.is_dir():
@@ -207,6 +233,13 @@ def check_settings(
     for name, what in (("freeze_norms", "batch norms"), ("stay", "weights")):
         if getattr(recipe.train, name) and start_from is None:
             raise UsageError(f"recipe {recipe.name} keeps a model's {what} ({name}); say which with --from")
+    if start_from is not None and start_from.manifest is not None:
+        theirs, ours = start_from.manifest.task.network, recipe.network.name
+        if theirs != ours:
+            raise ModelError(
+                f"--from {start_from.name}: is of the network {theirs}, and recipe {recipe.name} trains {ours}; give a "
+                f"model of {ours}, or a recipe for {theirs}"
+            )
 
 
 def follows(devices: int) -> bool:
@@ -350,8 +383,7 @@ def precision() -> Literal["bf16-mixed", "32-true"]:
 
 
 def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
-    height, width = recipe.input.height, recipe.input.width
-    check_size(teacher.net.net, "the teacher", height, width)
+    check_size(teacher.net.net, "the teacher", *_trained_size(recipe))
     frame = frame_of(recipe)
     theirs = teacher.manifest.frame
     if (theirs.steps, theirs.window) != (frame.steps, frame.window):

@@ -13,7 +13,7 @@ import numpy as np
 import edgeseg
 from edgeseg import manifest as mf
 from edgeseg.atomic import atomic_write
-from edgeseg.errors import UsageError
+from edgeseg.errors import InputError, UsageError
 from edgeseg.names import legal_name
 from edgeseg.nets.count import cost
 from edgeseg.strict_json import MAX_STRING
@@ -64,8 +64,16 @@ def write_run(
 
 
 def write_manifest(folder: Path, manifest: mf.Manifest) -> None:
-    """manifest.json and, after it, manifest.sha256 (so that ``sha256sum -c manifest.sha256`` works)."""
+    """manifest.json and, after it, manifest.sha256 (so that ``sha256sum -c manifest.sha256`` works).
+
+    Raises:
+        InputError: it is none that edgeseg would read again.
+    """
     data = mf.dump(manifest)
+    try:
+        mf.parse(data)
+    except ValueError as error:
+        raise InputError(f"{folder / 'manifest.json'}: is not written, since it {error}") from error
     atomic_write(folder / "manifest.json", data)
     atomic_write(folder / "manifest.sha256", f"{mf.sha256(data)}  manifest.json\n")
 
@@ -140,7 +148,7 @@ def terms(recipe: Recipe, before: list[mf.Manifest]) -> mf.Terms:
     Licences are joined as SPDX writes that all of them hold; notices stand behind each other, each once.
 
     Raises:
-        UsageError: the notices together are too long for a manifest.
+        UsageError: the notices or licences together are too long for a manifest.
     """
     licence, notice = recipe.terms.weights_licence, recipe.terms.notice
     for one in before:
@@ -151,11 +159,12 @@ def terms(recipe: Recipe, before: list[mf.Manifest]) -> mf.Terms:
             notice = theirs.notice
         elif theirs.notice not in notice:
             notice = f"{notice} Made from {one.name}: {theirs.notice}"
-        if len(notice.encode()) > MAX_STRING:
-            raise UsageError(
-                f"recipe {recipe.name}: its notice and that of {one.name}, which binds too, are longer than "
-                f"{MAX_STRING} bytes together; shorten [terms] notice"
-            )
+        for key, text in (("notice", notice), ("weights_licence", licence)):
+            if len(text.encode()) > MAX_STRING:
+                raise UsageError(
+                    f"recipe {recipe.name}: its {key} and that of {one.name}, which binds too, are longer than "
+                    f"{MAX_STRING} bytes together; shorten [terms] {key}"
+                )
     research_only = recipe.terms.research_only or any(one.terms.research_only for one in before)
     return mf.Terms(weights_licence=licence, research_only=research_only, notice=notice)
 

@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgeseg.errors import UsageError
+from edgeseg.nets import check_size
 from edgeseg.nets.dnlnet import Attention, Context, DNLNet
 
 
@@ -58,6 +60,15 @@ def test_any_size_works(height: int, width: int) -> None:
     net = DNLNet(width=4, out_channels=2).eval()
     with torch.no_grad():
         assert net(torch.randn(1, 3, height, width)).shape == (1, 2, height, width)
+    check_size(net, "dnlnet", height, width)
+
+
+@pytest.mark.parametrize(("height", "width", "better"), [(4, 4, "8x8"), (7, 9, "8x9"), (64, 1, "64x8")])
+def test_the_smallest_size(height: int, width: int, better: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_size(DNLNet(width=4), "dnlnet", height, width)
+    assert str(caught.value) == f"--imgsz {height}x{width}: dnlnet needs at least 8 pixels a side; take {better}"
+    assert DNLNet(width=4)(torch.randn(2, 3, 8, 8)).shape == (2, 1, 8, 8)  # in training
 
 
 def test_the_default_has_the_size_the_design_names() -> None:

@@ -1,13 +1,17 @@
-"""Weights from file to network: the same ones, a narrower network's, or none."""
+"""Weights from file to network: the same ones, a narrower one's, or none; checkpoints and manifests that are none."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import torch
 
-from edgeseg.errors import ModelError
+from edgeseg.bundle import open_model
+from edgeseg.errors import InputError, ModelError
 from edgeseg.nets.dnlnet import DNLNet
-from edgeseg.train.checkpoint import load_weights, weights_bytes
+from edgeseg.train.checkpoint import OUTER, AtomicCheckpointIO, is_whole, load_weights, weights_bytes
+from edgeseg.train.write import write_manifest
 
 
 def test_a_grown_network_computes_what_the_narrow_one_did_and_learns_in_its_new_channels() -> None:
@@ -42,3 +46,60 @@ def test_weights_of_another_network_are_refused() -> None:
         load_weights(DNLNet(width=12), data, "here")
     with pytest.raises(ModelError, match="no safetensors"):
         load_weights(DNLNet(width=4), b"not at all", "here", grow=True)
+
+
+def test_from_a_run_of_another_network(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    out = tmp_path / "out"
+    words = ["--data", tiny_data, "--imgsz", "64x96", "--quiet", "--out", out, "--from"]
+    unet = tmp_path / "unet.toml"
+    unet.write_text('name = "mine"\nextends = "npnet-phantom"\nnetwork.name = "unet"\n')
+    for given in (tiny_run, "npnet-polyp"):
+        said = edgeseg_cli("train", unet, *words, given).sentence(3)
+        assert f"--from {given}: is of the network npnet, and recipe mine trains unet; give a model of unet" in said
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "weights.safetensors").write_bytes((tiny_run / "weights.safetensors").read_bytes())
+    other = tmp_path / "other.toml"
+    other.write_text('name = "other"\nextends = "npnet-phantom"\nnetwork.options.attention = "se"\n')
+    for recipe, given, network in (
+        (unet, bare, "recipe mine's unet"),
+        (other, tiny_run, "recipe other's npnet"),
+    ):
+        said = edgeseg_cli("train", recipe, *words, given).sentence(3)
+        assert f"--from {given}: holds the weights of another network, or of {network} with other options" in said
+        assert "state_dict" not in said
+    assert not out.exists()
+
+
+def test_a_checkpoint_that_lacks_something_is_refused_before_it_is_loaded(tiny_run: Path, tmp_path: Path) -> None:
+    whole = torch.load(tiny_run / "last.ckpt", weights_only=True)
+    state = whole["callbacks"]["Recorder"]
+    needed = state.keys() - {"commit"}  # older ones do not tell it
+    assert is_whole(whole)
+    assert is_whole(whole | {"callbacks": {"Recorder": {key: state[key] for key in needed}}})
+
+    wrong: list[object] = [{key: value for key, value in state.items() if key != gone} for gone in needed]
+    wrong += [state | {key: None} for key in needed]
+    wrong += [state | {"identity": {"recipe": 1}}, state | {"rows": [1]}, state | {"weights": {"x": 1}}, None]
+    assert not any(is_whole(whole | {"callbacks": {"Recorder": one}}) for one in wrong)
+    assert not any(is_whole({key: value for key, value in whole.items() if key != gone}) for gone in OUTER)
+
+    given: list[dict[str, str]] = []
+    file = tmp_path / "last.ckpt"
+    for one in (whole | {"callbacks": {"Recorder": state | {"identity": None}}}, None, 3):
+        torch.save(one, file)
+        with pytest.raises(InputError, match=r"last\.ckpt: is no checkpoint of edgeseg's; remove it to start again"):
+            AtomicCheckpointIO(given.append).load_checkpoint(file)
+    AtomicCheckpointIO(given.append).load_checkpoint(tiny_run / "last.ckpt")
+    assert given == [state["identity"]]
+
+
+def test_a_manifest_that_could_not_be_read_is_not_written(tiny_run: Path, tmp_path: Path) -> None:
+    manifest = open_model(tiny_run).manifest
+    assert manifest is not None
+    long = manifest.terms.model_copy(update={"notice": "x" * 1025})
+    with pytest.raises(
+        InputError, match=r"manifest\.json: is not written, since it has a string over 1024 bytes at te"
+    ):
+        write_manifest(tmp_path, manifest.model_copy(update={"terms": long}))
+    assert not list(tmp_path.iterdir())

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from edgeseg.data import augmentation
+from edgeseg.data.batch.augment import augment
+from edgeseg.data.batch.draw import Draw
 from edgeseg.errors import EdgesegError, InputError, UsageError
 from edgeseg.train import losses
 from edgeseg.train import recipe as recipes
@@ -143,6 +146,7 @@ def test_written_whole_and_read_again(name: str, tmp_path: Path) -> None:
 
 
 CLASSES = PHANTOM[PHANTOM.index("[[classes]]") : PHANTOM.index("[input]")]
+MORE = '[[classes]]\nname = "{0}"\ncolor = "#ffffff"\nthreshold = 128\n'
 WRONG = [
     ("epochs = 8", "epochs = 0", "train.epochs"),
     ("epochs = 8", "epochs = 'many'", "train.epochs"),
@@ -175,6 +179,16 @@ WRONG = [
     ("rotate = 30", "rotat = 30", "augmentation.rotat"),
     ("gain = 0.2", "gain = -0.2", "augmentation.gain"),
     ("gain = 0.2", "gain = nan", "augmentation.gain"),
+    ("gain = 0.2", "gain = 1e9", "augmentation.gain"),
+    ("rotate = 30", "rotate = 181", "augmentation.rotate"),
+    ("rotate = 30", "stretch = 1.0", "augmentation.stretch"),
+    ("rotate = 30", "jpeg = 1.1", "augmentation.jpeg"),
+    (CLASSES, CLASSES + "".join(MORE.format(number) for number in range(64)), "classes: List should have at most 65"),
+    ('intended = "', f'intended = "{"x" * 1600}', "has a string over 1024 bytes at use.intended"),
+    ("not_intended = [", f'not_intended = ["{"ß" * 600}", ', r"has a string over 1024 bytes at use.not_intended\[0\]"),
+    ("not_intended = [", 'not_intended = ["x", ' + '"x", ' * 1024, "has an array over 1024 items at use.not_intended"),
+    ('name = "polyp"', f'name = "{"x" * 1025}"', r"has a string over 1024 bytes at classes\[1\].name"),
+    ('notice = "', f'notice = "{"x" * 2000}', "has a string over 1024 bytes at terms.notice"),
     ("research_only = false", "research_only = false\nlicense = 1", "terms.license"),
     ('modality = "colonoscopy"', 'modality = "xray"', "modality"),
     ('name = "npnet-phantom"', 'name = "NPNet Phantom"', "name"),
@@ -216,6 +230,56 @@ def test_networks_options_are_checked_when_it_is_built(tmp_path: Path) -> None:
         else:
             with pytest.raises(EdgesegError, match="network npnet"):
                 make_net(recipe)
+
+
+def test_the_most_that_augmentation_may_do() -> None:
+    """Each key's bound, one by one and all together, on a small frame and on a batch."""
+    bounds = dict.fromkeys(recipes.Augmentation.model_fields, 1.0)
+    bounds |= {"flip": True, "rotate": 180, "stretch": 0.9, "zoom_in": 3, "zoom_out": 3, "gamma": 3}
+    for name in bounds.keys() - {"flip"}:
+        with pytest.raises(ValidationError, match=name):
+            recipes.Augmentation(**bounds | {name: bounds[name] + 0.01})
+    frames = torch.randint(0, 255, (2, 32, 48, 3), dtype=torch.uint8)
+    masks = torch.zeros(2, 32, 48, dtype=torch.uint8)
+    masks[:, 8:20, 10:30] = 1
+    for settings in [bounds, *({name: value} for name, value in bounds.items())]:
+        most = recipes.Augmentation(**settings)
+        transform = augmentation.build(most, 32, 48)
+        sample = {"frame": frames[0].permute(2, 0, 1).float().numpy(), "mask": masks[:1].float().numpy()}
+        for seed in range(4):
+            transform.set_random_state(seed=seed)
+            out = transform(dict(sample))
+            assert (out["frame"].shape, out["mask"].shape) == ((3, 32, 48), (1, 32, 48))
+            image, _ = augment(frames, masks, torch.arange(2), most, 0, 20, Draw(torch.device("cpu"), seed))
+            assert image.shape == frames.shape
+
+
+def test_sizes_are_checked_when_it_is_built(tmp_path: Path) -> None:
+    """Of frames, of patches, and of both where a batch norm would have a single value to normalise."""
+
+    def make(network: str, train: str, size: int = 64) -> None:
+        text = PHANTOM.replace('name = "npnet"', f'name = "{network}"', 1).replace("[train]", f"[train]\n{train}", 1)
+        text = text.replace("height = 144", f"height = {size}", 1).replace("width = 192", f"width = {size}", 1)
+        make_net(load(tmp_path, text.replace("batch = 4\n", "", 1) if "batch" in train else text))
+
+    mine = "^recipe npnet-phantom: patches of "
+    with pytest.raises(UsageError, match=f"{mine}60x60: npnet needs multiples of 8; take 64x64$"):
+        make("npnet", "patch = 60")
+    with pytest.raises(UsageError, match=f"{mine}7x7: dnlnet needs at least 8 pixels a side; take 8x8$"):
+        make("dnlnet", "patch = 7")
+    single = "a single one leaves batch norms of dnlnet a single value; take --batch 2, or larger ones$"
+    with pytest.raises(UsageError, match=f"^--imgsz 15x15: {single}"):
+        make("dnlnet", "batch = 1", 15)
+    with pytest.raises(UsageError, match=f"{mine}8x8: {single}"):
+        make("dnlnet", "batch = 1\npatch = 8")
+    for train in ("batch = 1\nfreeze_norms = true", "batch = 2"):
+        make("dnlnet", train, 8)
+    torch.manual_seed(0)
+    make("dnlnet", "batch = 2", 16)
+    drawn = torch.get_rng_state()
+    torch.manual_seed(0)
+    make("dnlnet", "batch = 1", 16)
+    assert torch.equal(torch.get_rng_state(), drawn)  # the check draws nothing
 
 
 def test_targets_are_pasted_into_whole_frames_of_one_class(tmp_path: Path) -> None:

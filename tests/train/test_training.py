@@ -475,7 +475,7 @@ def test_second_training_into_one_folder(tiny_data: Path, tmp_path: Path, edgese
 def test_own_frames_under_a_shipped_recipes_terms(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli
 ) -> None:
-    """A card that says "trained on ISIC" of somebody's own frames is wrong; who trains is told what to write instead."""
+    """A card that says "trained on ISIC" of somebody's own frames is wrong; who trains is told what to write."""
     monkeypatch.setattr("edgeseg.train.run.train", lambda *_, **__: None)
     words = ["--data", tiny_data, "--out", tmp_path / "run"]
     said = edgeseg_cli("train", "npnet-skin", *words).err
