@@ -5,9 +5,11 @@ They come from the phantom, never from a research set or a patient, so that bund
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,14 +20,19 @@ from edgeseg import manifest as mf
 from edgeseg.backends.base import Engine, EngineOptions
 from edgeseg.backends.onnxruntime import OnnxRuntimeEngine
 from edgeseg.data.phantom import PHANTOMS
-from edgeseg.errors import GateError
+from edgeseg.errors import GateError, ModelError
 from edgeseg.steps import network_input
+
+if TYPE_CHECKING:
+    from edgeseg.bundle import Source
 
 Image = NDArray[np.uint8]
 HEIGHT, WIDTH = 360, 480
 SEEDS = range(7, 15)
 # Output that is nearly all 0 or 255 would agree with a broken engine too.
 LOW, HIGH, LEAST = 26, 229, 0.05
+# What fit makes of a frame may be so many grey levels off what it made at export: the contract's bound on bilinear.
+FIT_LEVELS = 1
 # How far each form may be from its own meaning: (grey levels, share of values that may differ by more).
 # Where a runtime rounds a value at the border of two INT8 steps the other way, the step spreads through later layers:
 # right engines differ by up to 11 grey levels in single pixels (under 0.1 % by more than 8); broken ones everywhere.
@@ -79,8 +86,13 @@ def _close_up(image: Image, factor: int) -> Image:
 
 
 def _fitted(source: str, frame: Image, spec: mf.Frame) -> GoldenFrame:
+    return GoldenFrame("", source, frame, fitted(frame, spec))
+
+
+def fitted(frame: Image, spec: mf.Frame) -> Image:
+    """A frame uint8 [H, W, 3] as the network gets it; its content is found in it, as in a still."""
     box = fit.content_box(frame, spec.fit.content_level) if spec.fit.region == "content" else None
-    return GoldenFrame("", source, frame, network_input(frame, fit.place(HEIGHT, WIDTH, spec, box), spec))
+    return network_input(frame, fit.place(frame.shape[0], frame.shape[1], spec, box), spec)
 
 
 def telling(output: Image) -> float:
@@ -159,6 +171,31 @@ def write(folder: Path, frames: list[GoldenFrame], graphs: Mapping[str, tuple[st
     return out
 
 
+def read_frame(source: Source, one: mf.Golden) -> Image:
+    """A golden frame before fit, uint8 [H, W, 3].
+
+    Raises:
+        ModelError: its file changed, or is of another size than the manifest says.
+    """
+    return _raw(source, one.file, one.sha256, (one.height, one.width, 3))
+
+
+def read_fitted(source: Source, one: mf.Golden, spec: mf.Frame) -> Image:
+    """A golden frame after fit and steps, uint8 [h, w, 3]; raises like :func:`read_frame`."""
+    return _raw(source, one.fitted_file, one.fitted_sha256, (spec.height, spec.width, 3))
+
+
+def _raw(source: Source, file: str, sha256: str, shape: tuple[int, ...]) -> Image:
+    data = source.read(file, sha256)
+    if len(data) != math.prod(shape):
+        size = "x".join(map(str, shape))
+        raise ModelError(
+            f"{source.path / file}: is {len(data)} bytes, but {size} in the manifest asks for {math.prod(shape)}; "
+            "export the bundle again"
+        )
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
 def run_one(engine: Engine, fitted: Image) -> Image:
     """One frame through an engine; a fixed batch is filled with copies of it."""
     return engine.run(np.repeat(fitted[None], max(1, engine.shape[0]), axis=0))[0]
@@ -169,3 +206,42 @@ def replay(expected: mf.Expected, output: Image, want: Image) -> tuple[bool, int
     difference = cv2.absdiff(output.ravel(), want.ravel())
     share = float(np.mean(difference > expected.max_diff))
     return share <= expected.max_fraction, int(difference.max()), share
+
+
+def replay_all(
+    source: Source, manifest: mf.Manifest, graph: str, engine: Engine, tolerance: tuple[int, float] | None = None
+) -> tuple[bool, str]:
+    """Every golden frame on an engine of a graph: passed, and what was found.
+
+    A frame with nothing to compare with is not passed: else a bundle that expects nothing would prove itself.
+
+    Args:
+        source: the bundle.
+        manifest: its manifest.
+        graph: name of the graph whose outputs are expected.
+        engine: what runs.
+        tolerance: in place of the manifest's, like a value of ``TOLERANCE``.
+
+    Raises:
+        ModelError: a file or an output is of another size than the manifest says.
+        BackendError: the runtime failed.
+    """
+    shape = (manifest.output.channels, manifest.output.height, manifest.output.width)
+    worst, share, passed = 0, 0.0, True
+    for one in manifest.golden:
+        rows = [row for row in one.expected if row.graph == graph]
+        if not rows:
+            return False, f"golden frame {one.name} was not compared: the manifest expects no output of {graph} on it"
+        output = run_one(engine, read_fitted(source, one, manifest.frame))
+        if output.shape != shape or output.dtype != np.uint8:
+            raise ModelError(
+                f"{source.path}: graph {graph} gives {output.dtype} {list(output.shape)}, but the manifest says uint8 "
+                f"{list(shape)}; export the bundle again"
+            )
+        for row in rows:
+            rule = row
+            if tolerance is not None:
+                rule = row.model_copy(update={"max_diff": tolerance[0], "max_fraction": tolerance[1]})
+            good, largest, more = replay(rule, output, _raw(source, row.file, row.sha256, shape))
+            worst, share, passed = max(worst, largest), max(share, more), passed and good
+    return passed, f"at most {worst} grey levels off, {share:.3%} beyond"

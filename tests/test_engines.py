@@ -260,6 +260,23 @@ def test_verify_update_finishes_an_engine(
         assert {"golden", "parity", "finite"} <= {c["name"] for c in done.json["checks"] if "rtx-ada" in c["subject"]}
 
 
+@pytest.mark.parametrize("fault", ["was not compared", "the graph gone, which the bundle lacks"])
+def test_verify_wants_an_engine_to_answer_to_something(copy: Path, fault: str) -> None:
+    from edgeseg import verify, verify_engines
+
+    manifest = manifest_of(copy)
+    graphs = {one.name: (copy / one.file).read_bytes() for one in manifest.graphs}
+    bare = {"golden": [one.model_copy(update={"expected": []}) for one in manifest.golden]}
+    lost = {"engines": [one.model_copy(update={"graph": "gone"}) for one in manifest.engines]}
+    out = verify.Verified(manifest.model_copy(update=lost if "gone" in fault else bare))
+    words: Any = (open_bundle(str(copy)), out, graphs, [np.full((64, 96, 3), 128, np.uint8)], [], 0.01, 0, print)
+    verify_engines.run(*words, machine=lambda _: here(), load=lambda _, entry, *__: FromGraph(graphs[entry.graph]))
+    said = [one.detail for one in out.checks if not one.passed]
+    assert len(said) == 2
+    assert all(fault in one for one in said)
+    assert out.engine_gates == {}
+
+
 def test_verify_says_what_did_not_run(bundle: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli: Callable) -> None:
     monkeypatch.setitem(sys.modules, "pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)

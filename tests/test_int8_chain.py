@@ -50,7 +50,7 @@ def test_verify(bundle: Path, edgeseg_cli: Callable) -> None:
     done = edgeseg_cli("verify", bundle, "--json", "-")
     assert done.code == 0, done.err
     assert done.json["passed"]
-    assert {one["name"] for one in done.json["checks"]} == {"hashes", "files", "golden", "parity", "finite"}
+    assert {one["name"] for one in done.json["checks"]} == {"hashes", "files", "fit", "golden", "parity", "finite"}
 
 
 def test_verify_without_a_float_graph_that_runs(

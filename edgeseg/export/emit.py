@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edgeseg import golden
 from edgeseg import manifest as mf
 from edgeseg.bundle import Source
@@ -67,11 +65,7 @@ def add(
 
 
 def _frames(source: Source, manifest: mf.Manifest) -> list[Image]:
-    shape = (manifest.frame.height, manifest.frame.width, 3)
-    kept = [
-        np.frombuffer(source.read(one.fitted_file, one.fitted_sha256), np.uint8).reshape(shape)
-        for one in manifest.golden
-    ]
+    kept = [golden.read_fitted(source, one, manifest.frame) for one in manifest.golden]
     return [*kept, *phantom_frames(manifest, 4)]
 
 
@@ -97,13 +91,9 @@ def _variant(
 
 def _with_golden(source: Source, manifest: mf.Manifest, new: Sequence[Form]) -> tuple[mf.Manifest, dict[str, bytes]]:
     """Golden outputs of the new graphs on the frames that are there."""
-    shape = (manifest.frame.height, manifest.frame.width, 3)
     frames = [
         golden.GoldenFrame(
-            one.name,
-            one.source,
-            np.frombuffer(source.read(one.file, one.sha256), np.uint8).reshape(one.height, one.width, 3),
-            np.frombuffer(source.read(one.fitted_file, one.fitted_sha256), np.uint8).reshape(shape),
+            one.name, one.source, golden.read_frame(source, one), golden.read_fitted(source, one, manifest.frame)
         )
         for one in manifest.golden
     ]

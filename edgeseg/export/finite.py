@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from edgeseg.errors import BackendError
+from edgeseg import onnx_metadata
+from edgeseg.backends.onnxruntime import first_line
+from edgeseg.errors import BackendError, ModelError
 
 Image = NDArray[np.uint8]
 # A graph of 608x608 has gigabytes of tensors inside.
@@ -32,6 +35,31 @@ def extreme_frames(height: int, width: int) -> dict[str, Image]:
     }
 
 
+def parsed(graph: bytes, shape: Sequence[int]) -> onnx.ModelProto:
+    """The graph with its tensors' shapes, if it takes what it should.
+
+    Args:
+        graph: ONNX bytes.
+        shape: that its input must have, batch 0 for any.
+
+    Raises:
+        ModelError: it is no ONNX file, has tensors in others, or takes something else.
+    """
+    try:
+        external = onnx_metadata.has_external_data(graph)
+        model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
+    except (DecodeError, ValueError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError("is no ONNX graph, or a damaged one; get the bundle again") from error
+    if external:  # a runtime would open files that no hash covers
+        raise ModelError("keeps tensors in other files; export it again as a single file")
+    weights = {one.name for one in model.graph.initializer}  # old graphs list them as inputs too
+    inputs = [one.type.tensor_type for one in model.graph.input if one.name not in weights]
+    takes = [[dim.dim_value for dim in one.shape.dim] for one in inputs if one.elem_type == TensorProto.UINT8]
+    if len(inputs) != 1 or takes != [list(shape)] or not all(shape[1:]):
+        raise ModelError(f"takes other frames than uint8 {list(shape)}, which the manifest says; export it again")
+    return model
+
+
 def first_overflow(graph: bytes, shape: Sequence[int]) -> str | None:
     """The first tensor, in graph order, that is not finite on an extreme frame; None if all are.
 
@@ -40,11 +68,12 @@ def first_overflow(graph: bytes, shape: Sequence[int]) -> str | None:
         shape: of its input, batch 0 for any.
 
     Raises:
-        BackendError: ONNX Runtime refuses the graph.
+        ModelError: it is no graph that takes this shape, see :func:`parsed`.
+        BackendError: ONNX Runtime refuses the graph, or fails on it.
     """
     import onnxruntime as ort
 
-    model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
+    model = parsed(graph, shape)
     kept = [one.name for one in model.graph.output]
     order = {name: index for index, node in enumerate(model.graph.node) for name in node.output}
     floats = [
@@ -62,10 +91,13 @@ def first_overflow(graph: bytes, shape: Sequence[int]) -> str | None:
         try:
             session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base but Exception
-            raise BackendError(f"onnxruntime refuses the graph: {str(error).splitlines()[0][:200]}") from error
+            raise BackendError(f"onnxruntime refuses the graph: {first_line(error)[:200]}") from error
         names = [one.name for one in group]
         for kind, frame in frames.items():
-            values = session.run(names, {model.graph.input[0].name: np.repeat(frame[None], batch, axis=0)})
+            try:
+                values = session.run(names, {session.get_inputs()[0].name: np.repeat(frame[None], batch, axis=0)})
+            except Exception as error:
+                raise BackendError(f"onnxruntime fails on a {kind} frame: {first_line(error)[:200]}") from error
             bad = [name for name, value in zip(names, values, strict=True) if not np.isfinite(value).all()]
             if bad:
                 return f"{bad[0]} on a {kind} frame"
