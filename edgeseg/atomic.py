@@ -15,6 +15,8 @@ import glob
 import os
 import re
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,14 +55,33 @@ def disk_sentence(path: Path | str, error: OSError) -> str:
     return f"cannot write {path}: {error.strerror or error}"
 
 
+def written_through(path: Path) -> bool:
+    """Whether ``path`` is a device, pipe or socket: these are written into, never replaced."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def followed(path: Path) -> Path:
+    """What a symbolic link leads to, so that the link stays; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def check_writable(path: Path) -> None:
     """Asks before any work whether ``path`` (a file or folder to come) can be written.
 
     Raises:
         OutputError: it cannot.
     """
-    parent = path.absolute().parent
     with disk_errors(path):
+        if written_through(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        path = followed(path)
+        parent = path.absolute().parent
         parent.mkdir(parents=True, exist_ok=True)
         probe = parent / f".{path.name}.{os.getpid()}.probe"
         probe.write_bytes(b"edgeseg")
@@ -79,11 +100,19 @@ def _sync_folder(folder: Path) -> None:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary name beside ``path``; renamed to ``path`` when the block ends well.
 
-    The temporary name keeps the suffix, so that writers that look at it still work.
+    The temporary name keeps the suffix, so that writers that look at it still work. A link stays and leads to the new
+    file; a device or pipe gets the bytes.
 
     Raises:
         OutputError: the disk refused.
     """
+    if written_through(path):
+        with disk_errors(path), tempfile.TemporaryDirectory() as folder:
+            yield Path(folder, path.name)
+            with path.open("wb") as into, Path(folder, path.name).open("rb") as made:
+                shutil.copyfileobj(made, into)
+        return
+    path = followed(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +151,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the disk refused, another process is writing the same folder, or a file stands in its place.
     """
-    path = path.absolute()
+    path = followed(path).absolute()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_errors(path), writer_lock(path):
         if path.exists() and not path.is_dir():

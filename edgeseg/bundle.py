@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ZOO = Path(__file__).parent / "zoo"
 SUFFIX = ".edgeseg"
+MAX_THREADS = 1024
 
 
 class Spec(BaseModel):
@@ -91,7 +92,10 @@ class Source:
         Raises:
             BackendError: what was asked for cannot run here.
             ModelError: the bundle's files changed, or it holds no such engine.
+            UsageError: a number of threads that no machine has.
         """
+        if not 0 <= threads <= MAX_THREADS:
+            raise UsageError(f"threads={threads}: give 0 for all, or 1 to {MAX_THREADS}")
         from edgeseg.backends import choose
         from edgeseg.model import Model
 

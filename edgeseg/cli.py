@@ -85,6 +85,8 @@ for name, command in (
     app.command(name)(command)
 
 
+# What a path that a user gave may be wrong by, wherever it is first looked at.
+_PATHS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES)
 _INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -131,10 +133,19 @@ def run(args: list[str] | None = None) -> int:
         if verbose:
             traceback.print_exception(error)
         return _stopped(str(error), error.exit_code)
+    except SystemExit:
+        # Typer's end when whoever reads its output has gone.
+        return _stopped("standard output was closed before the command was done", 5)
     except OSError as error:
+        if error.errno in _PATHS and error.filename is not None:
+            return _stopped(f"{error.filename}: {error.strerror}; give another path", 3)
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EIO):
             return _bug(error, verbose=verbose)
         return _stopped(f"standard output cannot be written ({error.strerror})", 5)
+    except RuntimeError as error:
+        if not str(error).startswith("Symlink loop"):  # Python 3.11's Path.resolve
+            return _bug(error, verbose=verbose)
+        return _stopped(f"{error}; give another path", 3)
     except Exception as error:  # noqa: BLE001 - the border: whatever is left becomes one sentence
         usage = _usage_error(error)
         if usage is not None:

@@ -31,16 +31,20 @@ def console(json_to: str | None = None, *, quiet: bool = False) -> Console:
 
     Raises:
         OutputError: ``json_to`` cannot be written, which is better known before the work than after it.
+        UsageError: it lies in a bundle.
     """
     from rich.console import Console
 
     if json_to not in (None, "-"):
-        from edgeseg.atomic import check_writable
+        from edgeseg.outputs import check_files
 
-        check_writable(Path(str(json_to)))
-        if Path(str(json_to)).is_dir():
-            raise OutputError(f"--json {json_to} is a folder; give a file, or - for standard output")
+        check_files({"--json": json_file(json_to)})
     return Console(stderr=json_to == "-", quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+def json_file(json_to: str | None) -> Path | None:
+    """The file of ``--json``; None for standard output, or where there is none."""
+    return None if json_to in (None, "-") else Path(str(json_to))
 
 
 def write_json(value: Any, json_to: str | None) -> None:
@@ -53,6 +57,8 @@ def write_json(value: Any, json_to: str | None) -> None:
         return
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if json_to == "-":
+        if sys.stdout is None:
+            raise OutputError("standard output is closed; give --json a file")
         sys.stdout.write(text)
         return
     from edgeseg.atomic import atomic_write

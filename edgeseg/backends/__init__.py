@@ -141,7 +141,9 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
     if _overflows(source, backend, precision, batch):
         raise ModelError(f"{source.path}: no INT8 here: {NO_VNNI}; take --backend onnxruntime, or export for x86 too")
     has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
-    raise ModelError(f"{source.path}: holds no {precision} graph for {backend}; it has {has}")
+    kind = "graph whose gate passed" if precision == "auto" else f"{precision} graph"
+    frames = f" and {batch} frames a call" if batch > 1 else ""
+    raise ModelError(f"{source.path}: holds no {kind} for {backend}{frames}; it has {has}")
 
 
 def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str, batch: int) -> mf.Graph | None:

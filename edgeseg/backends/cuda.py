@@ -19,7 +19,7 @@ from edgeseg.errors import BackendError
 Array = NDArray[np.uint8]
 Work = Callable[[], None]
 MIB = 1 << 20
-OTHER_BACKEND = "or leave --backend tensorrt out: the CPU backends need no GPU"
+OTHER_BACKEND = "or do without it (no --backend tensorrt, no --rebuild): the CPU backends need no GPU"
 NO_PYCUDA = (
     "pycuda is not installed; run: pip install pycuda (it compiles: nvcc of the CUDA toolkit, g++ and Python's headers "
     "must be there)"

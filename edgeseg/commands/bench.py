@@ -37,6 +37,7 @@ def command(
     from edgeseg.atomic import atomic_write
     from edgeseg.bench import Run, bench
     from edgeseg.bundle import open_model
+    from edgeseg.outputs import check_files
 
     try:
         percentiles = [float(part) for part in percentile.split(",")]
@@ -44,6 +45,7 @@ def command(
         raise UsageError(f"--percentile {percentile}: give numbers joined by commas, such as 50,95,99") from error
     if not all(0 < p < 100 for p in percentiles):
         raise UsageError(f"--percentile {percentile}: percentiles lie between 0 and 100")
+    check_files({"--exportTimes": export_times, "--json": console.json_file(json_to)})
     how = Run(warm_up, duration, iterations, percentiles, batch, not no_transfers, profile)
     loaded = open_model(model).load(
         backend.value, precision.value, device=device, threads=threads, batch=batch, rebuild=rebuild,

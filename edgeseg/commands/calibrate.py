@@ -13,9 +13,9 @@ from edgeseg.commands import options
 def command(
     model: options.TrainedModel,
     data: options.Data,
-    frames: Annotated[int | None, typer.Option("--frames", min=1, help="How many; default 128.")] = None,
+    frames: Annotated[int | None, typer.Option("--frames", min=1, max=4096, help="How many; default 128.")] = None,
     method: options.Method = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the draw.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Of the draw.")] = None,
     calibration: Annotated[
         str | None, typer.Option("--calibration", metavar="RECIPE", help="A shipped recipe, or a .toml file.")
     ] = None,
@@ -30,7 +30,7 @@ def command(
     from edgeseg import console
 
     console.require("train", "torch", "onnx", "onnxscript", "tomli_w")
-    from edgeseg.atomic import atomic_write, check_writable
+    from edgeseg.atomic import atomic_write
     from edgeseg.bundle import open_model, require_manifest
     from edgeseg.calibration import frames as chosen_frames
     from edgeseg.calibration import run, table
@@ -38,12 +38,11 @@ def command(
     from edgeseg.export.int8 import choose_frames
     from edgeseg.export.request import checked_method
     from edgeseg.export.run import float_graph
+    from edgeseg.outputs import check_files
 
     if out is None and save_recipe is None:
         raise UsageError("edgeseg calibrate: say what to write, --out TABLE.json or --save-recipe FILE.toml")
-    for file in (out, save_recipe):
-        if file is not None:
-            check_writable(file)
+    check_files({"--out": out, "--save-recipe": save_recipe, "--json": console.json_file(json_to)})
     source = open_model(model)
     manifest = require_manifest(source)
     chosen = choose_frames(data, calibration, frames, seed, manifest)

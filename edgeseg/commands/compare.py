@@ -33,6 +33,7 @@ def command(
     from edgeseg.bundle import open_model
     from edgeseg.compare import compare, is_ours, write_worst
     from edgeseg.errors import GateError, InputError, OutputError
+    from edgeseg.outputs import check_files, check_outside
     from edgeseg.redact import remember
     from edgeseg.stream.sources import open_source
 
@@ -43,7 +44,9 @@ def command(
             raise OutputError(f"{out} holds something else than pictures of a comparison; choose another --out")
         if out.resolve() in {Path(stream).resolve(), Path(stream).resolve().parent}:
             raise OutputError(f"{out} holds what --stream reads; choose another --out")
+        check_outside("--out", out, folder=True)
         check_writable(out)
+    check_files({"--json": console.json_file(json_to)}, read=[stream])
     source = open_source(stream)
     try:
         first, second = open_model(a), open_model(b)

@@ -69,7 +69,7 @@ MaxDiceDrop = Annotated[
 BackendOption = Annotated[Backend, typer.Option("--backend", help="Which runtime.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="Which precision.")]
 Device = Annotated[int, typer.Option("--device", min=0, help="Which GPU, from 0.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 is all.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="CPU threads; 0 is all.")]
 Rebuild = Annotated[bool, typer.Option("--rebuild", help="Rebuild engines that do not fit this machine first.")]
 Web = Annotated[str | None, typer.Option("--web", metavar="[HOST:]PORT", help="A page with the live picture.")]
 Crop = Annotated[str, typer.Option("--crop", metavar="off|auto|W:H:X:Y", help="Blank what is not the picture.")]
@@ -77,6 +77,7 @@ ImageSize = Annotated[str | None, typer.Option("--imgsz", metavar="HxW", help="N
 
 
 LARGEST = 16384
+LARGEST_SEED = 2**32 - 1  # NumPy's
 
 
 def parse_size(text: str, option: str = "--imgsz") -> tuple[int, int]:

@@ -26,7 +26,9 @@ def command(
         typer.Option("--time", min=0.001, metavar="HOURS", help="Train for this long instead of --epochs."),
     ] = None,
     imgsz: options.ImageSize = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of splits, weights, order, augmentation.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Of splits, weights, order, augmentation.")
+    ] = 0,
     devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs; several use DDP.")] = 1,
     start_from: Annotated[
         str | None,

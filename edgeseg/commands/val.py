@@ -39,6 +39,8 @@ def command(
 ) -> None:
     """Measure a model on labelled frames."""
     from edgeseg import console
+    from edgeseg.atomic import check_writable
+    from edgeseg.outputs import check_outside
     from edgeseg.val import validate, write_outputs
 
     if rebuild:
@@ -46,6 +48,10 @@ def command(
         from edgeseg.export.engines import rebuilt
 
         rebuilt(open_model(model), device=device)
+    screen = console.console(json_to, quiet=quiet)
+    if out is not None:
+        check_outside("--out", out, folder=True)
+        check_writable(out)
     report = validate(
         model,
         data,
@@ -62,7 +68,6 @@ def command(
         quiet=quiet,
     )
     written = write_outputs(report, out) if out is not None else []
-    screen = console.console(json_to, quiet=quiet)
     screen.print(report.table())
     if written:
         screen.print(f"written: {', '.join(map(str, written))}")

@@ -35,18 +35,18 @@ def command(
     from rich.table import Table
 
     from edgeseg import verify
-    from edgeseg.atomic import check_writable
     from edgeseg.bundle import open_bundle
     from edgeseg.errors import GateError, ModelError, UsageError
     from edgeseg.export import papers, report_pictures
     from edgeseg.export.report import Findings
     from edgeseg.export.run import evaluation
+    from edgeseg.outputs import check_files
 
     source = open_bundle(model)
     if report is not None:
         if report.resolve().is_relative_to(source.path.resolve()):
             raise UsageError(f"--report {report}: holds pictures of patients and must stand outside the bundle")
-        check_writable(report)
+        check_files({"--report": report, "--json": console.json_file(json_to)})
     screen = console.console(json_to, quiet=quiet)
     with screen.status("") as status:
         if rebuild:

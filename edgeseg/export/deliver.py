@@ -17,6 +17,7 @@ from edgeseg.export import engines
 from edgeseg.export.extend import Extended, extend
 from edgeseg.export.request import Request
 from edgeseg.export.wanted import FP16, INT8
+from edgeseg.outputs import check_outside
 
 if TYPE_CHECKING:
     from edgeseg.export import check, parity
@@ -59,6 +60,13 @@ def deliver(
     if request.threshold is not None and source.kind == "bundle":
         request = all_that_is_held(request, head, source)
     target = out or _place(source, head)
+    check_outside("--out", target)
+    if request.triton is not None:
+        check_outside("--triton", request.triton, folder=True)
+        if target.resolve() in (request.triton.resolve(), *request.triton.resolve().parents):
+            raise UsageError(f"--triton {request.triton} lies in the bundle that is written; write somewhere else")
+    if source.kind == "bundle" and opset != 17:
+        raise UsageError(f"{source.path}: an exported graph has one opset; give --opset with the run it came from")
     engines.check(request.engines, str(target), device)
     atomic.check_writable(target)
     more = bool(request.engines or request.variants)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg import console
-from edgeseg.atomic import check_writable
+from edgeseg.atomic import check_writable, disk_errors, written_through
 from edgeseg.commands.options import Codec
 from edgeseg.errors import OutputError, UsageError
+from edgeseg.outputs import check_outside
 from edgeseg.stream.sinks.encoder import SUFFIXES, growing_name
 from edgeseg.stream.sources.stills import find
 
@@ -117,9 +118,14 @@ def check_places(outputs: Outputs) -> None:
         if path is not None and path.suffix.lower() in OTHER_VIDEOS:
             raise UsageError(f"{option} {path}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
     for path in outputs.paths():
-        if outputs.is_file(path) and path.is_dir():
+        check_outside(str(path), path, folder=not outputs.is_file(path))
+        if path.suffix.lower() in SUFFIXES and written_through(path):
+            raise OutputError(f"{path} is a device or a pipe, and a video needs a file; choose another name")
+        with disk_errors(path):
+            there, folder = path.exists(), path.is_dir()
+        if outputs.is_file(path) and folder:
             raise OutputError(f"{path} is a folder, not a file; choose another name")
-        if not outputs.is_file(path) and path.exists() and not path.is_dir():
+        if not outputs.is_file(path) and there and not folder:
             raise OutputError(f"{path} is a file, not a folder; choose another name")
         above = next((folder for folder in path.absolute().parents if folder.exists()), None)
         if above is not None and not above.is_dir():
@@ -133,14 +139,15 @@ def check_apart(stream: str, source: FrameSource, places: Places, more: Iterable
     Raises:
         UsageError: the source would be replaced, or pictures land among those that are read.
     """
+    more = list(more)
     check_distinct(places, more)
     read = {file.resolve() for file in find(stream)} if source.stills else {Path(stream).resolve()}
-    check_not_read(places, read | {file.parent for file in read} if source.stills else read)
+    check_not_read(places, read | {file.parent for file in read} if source.stills else read, more)
 
 
-def check_not_read(places: Places, read: set[Path]) -> None:
+def check_not_read(places: Places, read: set[Path], more: Iterable[Path] = ()) -> None:
     """Raises: UsageError where an output would replace one of these resolved paths."""
-    for path in places.written():
+    for path in (*places.written(), *more):
         if path.resolve() in read:
             raise UsageError(f"{path} is what --stream reads; write somewhere else")
 

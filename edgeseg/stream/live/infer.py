@@ -67,8 +67,9 @@ def check(
     places = Places.of_streams(outputs, len(streams))
     files = {Path(one).resolve() for one in (*streams, *lists) if "://" not in one and Path(one).is_file()}
     for place in places:
-        check_distinct(place, [outputs.json] if outputs.json is not None else ())
-        check_not_read(place, files)
+        more = [outputs.json] if outputs.json is not None else []
+        check_distinct(place, more)
+        check_not_read(place, files, more)
     return places
 
 

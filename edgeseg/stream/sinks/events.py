@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.atomic import disk_errors
+from edgeseg.atomic import disk_errors, followed, written_through
 from edgeseg.model import Result
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.status import Status
@@ -27,19 +27,23 @@ class EventsLog:
 
     Of a recording it appears under its name when it is finished. Of live streams it is there at once, every row is in
     it as soon as it is known, earlier runs' rows stay before it, and at 64 MiB it becomes NAME.1 (up to NAME.8).
+    A pipe or device gets every row at once.
 
     Raises:
         OutputError: it cannot be created.
     """
 
     def __init__(self, path: Path, *, live: bool = False, rotate: int = ROTATE) -> None:
-        self._path, self._live, self._rotate = path, live, rotate
-        self._target = path if live else path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        self._through = written_through(path)
+        path = followed(path)
+        self._path, self._live, self._rotate = path, live and not self._through, rotate
+        own = live or self._through
+        self._target = path if own else path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
         self._lock, self._users = threading.Lock(), 0
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            torn = live and _torn(path)
-            self._file: Any = self._target.open("ab" if live else "wb", buffering=0 if live else -1)
+            torn = self._live and _torn(path)
+            self._file: Any = self._target.open("ab" if self._live else "wb", buffering=0 if self._live else -1)
             if torn:  # the last run was killed in the middle of a row
                 self._file.write(b"\n")
 
@@ -58,6 +62,8 @@ class EventsLog:
         with self._lock, disk_errors(self._path):
             if not self._live:
                 self._file.write(data)
+                if self._through:
+                    self._file.flush()
                 return
             if self._file.tell() + len(data) > self._rotate:
                 self._turn()
@@ -94,14 +100,15 @@ class EventsLog:
             try:
                 with disk_errors(self._path):
                     self._file.flush()
-                    os.fsync(self._file.fileno())
+                    if not self._through:  # which cannot be synced
+                        os.fsync(self._file.fileno())
                     self._file.close()
-                    if not self._live:
+                    if self._target != self._path:
                         self._target.replace(self._path)
             finally:
                 with contextlib.suppress(OSError):  # what a full disk did not take is said already
                     self._file.close()
-                if not self._live:
+                if self._target != self._path:
                     self._target.unlink(missing_ok=True)
 
 

@@ -1,0 +1,51 @@
+"""Says before any work which outputs cannot be: what is read is not written over, and a bundle holds only its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from edgeseg.atomic import check_writable, disk_errors, written_through
+from edgeseg.bundle import SUFFIX
+from edgeseg.errors import OutputError, UsageError
+
+
+def check_files(outputs: Mapping[str, Path | None], read: Iterable[str | Path] = ()) -> None:
+    """Files to come, by the option that names each, against each other and against what is ``read`` (files, folders).
+
+    Raises:
+        UsageError: two are the same, one is read or lies among what is read, or in a bundle.
+        OutputError: one is a folder, or cannot be written.
+    """
+    sources = {Path(one).resolve() for one in read if Path(one).exists()}
+    seen: dict[Path, str] = {}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        with disk_errors(path):
+            place, folder, through = path.resolve(), path.is_dir(), written_through(path)
+        if folder:
+            raise OutputError(f"{option} {path} is a folder; give a file")
+        check_outside(option, path)
+        if {place, place.parent} & sources:
+            raise UsageError(f"{option} {path} is, or lies beside, what is read; write somewhere else")
+        if place in seen and not through:
+            raise UsageError(f"{seen[place]} and {option} have the same path; give each its own")
+        seen[place] = option
+        check_writable(path)
+
+
+def check_outside(option: str, path: Path, *, folder: bool = False) -> None:
+    """That ``path`` lies in no bundle; with ``folder``, that it is none either.
+
+    Raises:
+        UsageError: it does: what a manifest does not list would make its bundle fail.
+    """
+    with disk_errors(path):
+        place = path.resolve()
+        for one in (place, *place.parents) if folder else place.parents:
+            if one.name.endswith(SUFFIX) and (one / "manifest.json").is_file():
+                raise UsageError(
+                    f"{option} {path} lies in the bundle {one.name}, which holds what its manifest lists and nothing "
+                    "else; write somewhere else"
+                )
