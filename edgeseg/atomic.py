@@ -56,12 +56,14 @@ def disk_sentence(path: Path | str, error: OSError) -> str:
 
 
 def written_through(path: Path) -> bool:
-    """Whether ``path`` is a device, pipe or socket: these are written into, never replaced."""
+    """Whether ``path`` is a device, pipe, socket or open file (/dev/stdout): these are written into, never replaced."""
     try:
         mode = path.stat().st_mode
     except OSError:
         return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    folder = path.absolute().parent
+    handle = folder in (Path("/dev"), Path("/dev/fd")) or folder.parts[1:2] == ("proc",)
+    return not stat.S_ISDIR(mode) and (handle or not stat.S_ISREG(mode))
 
 
 def followed(path: Path) -> Path:
@@ -109,7 +111,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     if written_through(path):
         with disk_errors(path), tempfile.TemporaryDirectory() as folder:
             yield Path(folder, path.name)
-            with path.open("wb") as into, Path(folder, path.name).open("rb") as made:
+            # Behind what stands there: standard output may be a file that others write to.
+            with path.open("ab", buffering=0) as into, Path(folder, path.name).open("rb") as made:
                 shutil.copyfileobj(made, into)
         return
     path = followed(path)

@@ -133,8 +133,10 @@ def run(args: list[str] | None = None) -> int:
         if verbose:
             traceback.print_exception(error)
         return _stopped(str(error), error.exit_code)
-    except SystemExit:
-        # Typer's end when whoever reads its output has gone.
+    except SystemExit as stop:
+        # Typer's own end, of shell completion too; by way of a broken pipe where whoever reads its output has gone.
+        if not isinstance(stop.__context__, BrokenPipeError):
+            return stop.code if isinstance(stop.code, int) else 0
         return _stopped("standard output was closed before the command was done", 5)
     except OSError as error:
         if error.errno in _PATHS and error.filename is not None:

@@ -18,6 +18,7 @@ from edgeseg.data.layouts import open_dataset
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.errors import OutputError
 from edgeseg.evaluate import evaluate
+from edgeseg.outputs import check_outside
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,6 +110,7 @@ def demo(out: Path, screen: Console, *, quiet: bool = False) -> Demo:
 
 
 def _prepare(out: Path) -> None:
+    check_outside("--out", out, folder=True)
     if out.exists() and any(out.iterdir()):
         if not (out / MARK).is_file():
             raise OutputError(f"{out} exists and is no demo; choose another --out")

@@ -1,8 +1,8 @@
-"""Says before any work which outputs cannot be: what is read is not written over, and a bundle holds only its own."""
+"""Says before any work which outputs cannot be: folders, one file twice, and what lies in a bundle."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgeseg.atomic import check_writable, disk_errors, written_through
@@ -10,14 +10,13 @@ from edgeseg.bundle import SUFFIX
 from edgeseg.errors import OutputError, UsageError
 
 
-def check_files(outputs: Mapping[str, Path | None], read: Iterable[str | Path] = ()) -> None:
-    """Files to come, by the option that names each, against each other and against what is ``read`` (files, folders).
+def check_files(outputs: Mapping[str, Path | None]) -> None:
+    """Files to come, by the option that names each.
 
     Raises:
-        UsageError: two are the same, one is read or lies among what is read, or in a bundle.
+        UsageError: two are the same, or one lies in a bundle.
         OutputError: one is a folder, or cannot be written.
     """
-    sources = {Path(one).resolve() for one in read if Path(one).exists()}
     seen: dict[Path, str] = {}
     for option, path in outputs.items():
         if path is None:
@@ -27,8 +26,6 @@ def check_files(outputs: Mapping[str, Path | None], read: Iterable[str | Path] =
         if folder:
             raise OutputError(f"{option} {path} is a folder; give a file")
         check_outside(option, path)
-        if {place, place.parent} & sources:
-            raise UsageError(f"{option} {path} is, or lies beside, what is read; write somewhere else")
         if place in seen and not through:
             raise UsageError(f"{seen[place]} and {option} have the same path; give each its own")
         seen[place] = option
@@ -44,7 +41,8 @@ def check_outside(option: str, path: Path, *, folder: bool = False) -> None:
     with disk_errors(path):
         place = path.resolve()
         for one in (place, *place.parents) if folder else place.parents:
-            if one.name.endswith(SUFFIX) and (one / "manifest.json").is_file():
+            run = (one / "weights.safetensors").is_file()  # a run's folder may have any name
+            if one.name.endswith(SUFFIX) and (one / "manifest.json").is_file() and not run:
                 raise UsageError(
                     f"{option} {path} lies in the bundle {one.name}, which holds what its manifest lists and nothing "
                     "else; write somewhere else"

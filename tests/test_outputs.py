@@ -67,6 +67,33 @@ def test_a_link_leads_to_the_new_file(tmp_path: Path) -> None:
     assert [one.name for one in real.parent.iterdir()] == ["b.txt"]
 
 
+def ran(*words: object, **streams: object) -> subprocess.CompletedProcess[str]:
+    call = [sys.executable, "-m", "edgeseg", *map(str, words)]
+    return subprocess.run(call, text=True, check=False, **streams)  # type: ignore[call-overload, no-any-return]
+
+
+def test_standard_output_by_its_path_keeps_what_stands_there(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text("earlier\n")
+    with log.open("a") as handle:
+        assert ran("zoo", "npnet-skin", "--quiet", "--json", "/dev/stdout", stdout=handle).returncode == 0
+    first, rest = log.read_text().split("\n", 1)
+    assert first == "earlier"
+    assert json.loads(rest)["zoo"][0]["name"] == "npnet-skin"
+
+
+def test_events_go_to_another_process(bundle: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """As the shell's ``--events >(jq .)`` has it: an open pipe, by the path of its descriptor."""
+    reader, writer = os.pipe()
+    events = f"/dev/fd/{writer}"
+    words = ["infer", "--stream", tiny_data / "clip.mp4", "--model", bundle, "--frames", 3, "--quiet"]
+    done = ran(*words, "--events", events, pass_fds=[writer], stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+    with os.fdopen(reader) as rows:
+        assert [json.loads(row)["type"] for row in rows][-1] == "end"
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_events_into_a_pipe_come_at_once(tmp_path: Path, *, live: bool) -> None:
     pipe = tmp_path / "events.jsonl"
@@ -95,12 +122,23 @@ def test_nothing_is_put_into_a_bundle(bundle: Path, tiny_data: Path, tiny_run: P
         ["val", bundle, "--data", tiny_data, "--out", bundle / "figures"],
         ["calibrate", tiny_run, "--data", tiny_data, "--out", inside],
         ["compare", bundle, bundle, "--stream", tiny_data / "clip.mp4", "--out", bundle / "worst"],
+        ["phantom", "colonoscopy", "--out", bundle / "p"],
+        ["train", "npnet-phantom", "--data", tiny_data, "--out", bundle / "run"],
+        ["demo", "--out", bundle / "demo"],
         ["infer", *clip, "--out", bundle],
         ["infer", *clip, "--masks", bundle / "masks"],
         ["infer", *clip, "--events", bundle / "events.jsonl"],
     ):
-        assert "lies in the bundle" in edgeseg_cli(*words).sentence(2), words
+        said = edgeseg_cli(*words).sentence(2)
+        assert "lies in the bundle mine.edgeseg" in said, words
+        assert said.startswith("edgeseg: --"), words
     assert everything(bundle) == before
+
+
+def test_a_run_may_be_called_like_a_bundle(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "my.edgeseg"))
+    assert edgeseg_cli("val", run, "--data", tiny_data, "--out", run / "figures", "--quiet").code == 0
+    assert (run / "figures" / "figures.csv").is_file()
 
 
 def test_a_triton_repository_is_not_put_into_the_bundle_to_come(tiny_run: Path, tmp_path: Path, edgeseg_cli) -> None:
@@ -118,7 +156,12 @@ def test_what_is_read_is_not_written_over(bundle: Path, tiny_data: Path, tmp_pat
     for words, said in (
         (["infer", "--model", bundle, "--stream", pictures, "--json", first], "is what --stream reads"),
         (["infer", "--model", bundle, "--stream", clip, "--json", clip], "is what --stream reads"),
-        (["compare", bundle, bundle, "--stream", clip, "--json", clip], "is, or lies beside, what is read"),
+        (
+            ["infer", "--model", bundle, "--stream", clip, "--events", "-"],
+            "only --json goes to standard output by that",
+        ),
+        (["compare", bundle, bundle, "--stream", clip, "--json", clip], "is what --stream reads"),
+        (["compare", bundle, bundle, "--stream", f"{pictures}/*", "--json", first], "is what --stream reads"),
     ):
         assert said in edgeseg_cli(*words).sentence(2)
     assert everything(tmp_path) == before
@@ -156,7 +199,7 @@ def test_names_that_no_file_can_have(bundle: Path, tiny_data: Path, tmp_path: Pa
         (["val", bundle, "--data", loop], 3),
         (["val", bundle, "--data", tiny_data, "--split", long], 3),
         (["train", f"{long}.toml", "--data", tiny_data], 3),
-        (["train", "npnet-phantom", "--data", tiny_data, "--out", long], 3),
+        (["train", "npnet-phantom", "--data", tiny_data, "--out", long], 5),
         (["infer", "--model", bundle, "--stream", tiny_data / "clip.mp4", "--out", f"{long}.mp4"], 5),
         (["zoo", "--json", long], 5),
     ):
@@ -180,15 +223,25 @@ def test_what_would_be_ignored_is_refused(bundle: Path, tiny_run: Path, tmp_path
         said = edgeseg_cli("export", tiny_run, option, value, "--out", out).sentence(2)
         assert f"{option} is for INT8 graphs, and none is asked for" in said
     assert not out.exists()
+    said = edgeseg_cli("export", tiny_run, "--threshold", 0.5, "--method", "mse", "--out", out).sentence(2)
+    assert "--method is for INT8 graphs" in said
     assert "for openvino and 7 frames a call" in edgeseg_cli(
         "bench", bundle, "--batch", 7, "--backend", "openvino"
     ).sentence(3)
 
 
+def test_shell_completion_ends_as_typer_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_EDGESEG_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "edgeseg doc")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    call = [str(Path(sys.executable).with_name("edgeseg"))]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["doctor"], "")
+
+
 def test_whoever_reads_has_gone() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    call = [sys.executable, "-m", "edgeseg", "zoo"]
-    done = subprocess.run(call, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    done = ran("zoo", stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     assert (done.returncode, done.stderr) == (5, "edgeseg: standard output was closed before the command was done\n")

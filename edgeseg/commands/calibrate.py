@@ -29,7 +29,7 @@ def command(
     """Choose calibration frames and record what every activation does on them."""
     from edgeseg import console
 
-    console.require("train", "torch", "onnx", "onnxscript", "tomli_w")
+    console.require("train", "torch", "onnx", "onnxscript", *(["tomli_w"] if save_recipe else []))
     from edgeseg.atomic import atomic_write
     from edgeseg.bundle import open_model, require_manifest
     from edgeseg.calibration import frames as chosen_frames

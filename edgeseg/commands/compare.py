@@ -33,8 +33,9 @@ def command(
     from edgeseg.bundle import open_model
     from edgeseg.compare import compare, is_ours, write_worst
     from edgeseg.errors import GateError, InputError, OutputError
-    from edgeseg.outputs import check_files, check_outside
+    from edgeseg.outputs import check_outside
     from edgeseg.redact import remember
+    from edgeseg.stream.places import check_not_read, read_by
     from edgeseg.stream.sources import open_source
 
     screen = console.console(json_to, quiet=quiet)
@@ -46,9 +47,10 @@ def command(
             raise OutputError(f"{out} holds what --stream reads; choose another --out")
         check_outside("--out", out, folder=True)
         check_writable(out)
-    check_files({"--json": console.json_file(json_to)}, read=[stream])
+    to = console.json_file(json_to)
     source = open_source(stream)
     try:
+        check_not_read([to] if to is not None else [], read_by(stream, source))
         first, second = open_model(a), open_model(b)
         one = first.load(backend.value, precision.value, device=device, threads=threads)
         other = second.load(backend.value, precision.value, device=device, threads=threads)

@@ -213,12 +213,14 @@ def _series(model: Model, folder: Path, out: Path | None, screen: Console) -> di
     from edgeseg import console
     from edgeseg.atomic import check_writable
     from edgeseg.errors import UsageError
+    from edgeseg.outputs import check_outside
 
     if out is None:
         raise UsageError(f"{folder} is a DICOM series; say with --out where mask and surface go")
     console.require("cta", "pydicom", "nibabel", "skimage", "trimesh", "pyvista")
     from edgeseg.volume.segment import infer_series
 
+    check_outside("--out", out, folder=True)
     check_writable(out)
     mask = infer_series(model, folder, out)
     written = sorted(str(file) for file in out.iterdir() if file.stem in ("mask.nii", "surface"))

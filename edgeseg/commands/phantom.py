@@ -40,8 +40,10 @@ def phantom(
     size = options.parse_size(video_size, "--video-size")
     from edgeseg import console
     from edgeseg.data.phantom.write import write_clip
+    from edgeseg.outputs import check_outside
 
     screen = console.console(json_to, quiet=quiet)
+    check_outside("--out", out, folder=True)
     write_clip(kind.value, out, size, frames, framerate, seed, quiet=quiet)
     screen.print(f"{out}: {frames} frames of {size[0]}x{size[1]}, seed {seed}")
     said = {"out": str(out), "frames": frames, "width": size[0], "height": size[1], "framerate": framerate}

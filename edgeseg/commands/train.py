@@ -48,6 +48,7 @@ def command(
     from edgeseg.data.labelled import open_labelled
     from edgeseg.data.layouts import OWNERS
     from edgeseg.data.lineage import check_parent
+    from edgeseg.outputs import check_outside
     from edgeseg.train import recipe as recipes
     from edgeseg.train.load import open_start, open_teacher
     from edgeseg.train.run import check_settings, follows, train
@@ -64,6 +65,7 @@ def command(
         size = {"height": height, "width": width}
         loaded = loaded.model_copy(update={"input": loaded.input.model_copy(update=size)})
     folder = out or Path("runs") / loaded.name
+    check_outside("--out", folder, folder=True)
     start = None if start_from is None else open_start(start_from)
     taught_by = None if teacher is None else open_teacher(teacher)
     check_settings(loaded, folder, resume=resume, devices=devices, start_from=start, teacher=taught_by)

@@ -43,15 +43,15 @@ def command(
     from edgeseg.outputs import check_outside
     from edgeseg.val import validate, write_outputs
 
+    screen = console.console(json_to, quiet=quiet)
+    if out is not None:
+        check_outside("--out", out, folder=True)
+        check_writable(out)
     if rebuild:
         from edgeseg.bundle import open_model
         from edgeseg.export.engines import rebuilt
 
         rebuilt(open_model(model), device=device)
-    screen = console.console(json_to, quiet=quiet)
-    if out is not None:
-        check_outside("--out", out, folder=True)
-        check_writable(out)
     report = validate(
         model,
         data,

@@ -59,6 +59,11 @@ def deliver(
     head = require_manifest(source)
     if request.threshold is not None and source.kind == "bundle":
         request = all_that_is_held(request, head, source)
+    wanted = request.wanted
+    shaping = {"--calibration": wanted.calibration, "--method": wanted.method, "--exclude": wanted.exclude}
+    ignored = [name for name, value in shaping.items() if value is not None and not wanted.int8]
+    if ignored:
+        raise UsageError(f"{ignored[0]} is for INT8 graphs, and none is asked for; give --int8, or leave it out")
     target = out or _place(source, head)
     check_outside("--out", target)
     if request.triton is not None:

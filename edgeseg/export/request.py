@@ -77,10 +77,6 @@ def request(
                 graphs += [name for name in profile.graphs(precision) if name not in graphs]
                 wishes += _wishes(profile, precision, variants)
     point = None if threshold is None else operating.parse(threshold)
-    shaping = {"--calibration": calibration, "--method": method, "--exclude": exclude}
-    given = [name for name, value in shaping.items() if value is not None]
-    if given and point is None and not any(name in quantised.INT8 for name in graphs):
-        raise UsageError(f"{given[0]} is for INT8 graphs, and none is asked for; give --int8, or leave it out")
     keeps = calibration is None and method is None and exclude is None and point is None
     wanted = quantised.Wanted(tuple(graphs), calibration, method, exclude, max_dice_drop)
     used = [*variants, *dict.fromkeys(wish.variant for wish in wishes if wish.variant not in ("", *variants))]

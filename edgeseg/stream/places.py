@@ -39,9 +39,10 @@ class Outputs:
     web: str | None = None
     json: Path | None = None
 
-    def paths(self) -> list[Path]:
-        """Those that were given."""
-        return [path for path in (self.out, self.masks, self.events, self.record) if path is not None]
+    def given(self) -> dict[str, Path]:
+        """Those that were, by option."""
+        every = {"--out": self.out, "--masks": self.masks, "--events": self.events, "--record": self.record}
+        return {option: path for option, path in every.items() if path is not None}
 
     def is_file(self, path: Path) -> bool:
         """Whether this output is a file, not a folder."""
@@ -117,8 +118,12 @@ def check_places(outputs: Outputs) -> None:
     for option, path in (("--out", outputs.out), ("--record", outputs.record)):
         if path is not None and path.suffix.lower() in OTHER_VIDEOS:
             raise UsageError(f"{option} {path}: write the video as {' or '.join(SUFFIXES)}, or give a folder")
-    for path in outputs.paths():
-        check_outside(str(path), path, folder=not outputs.is_file(path))
+    for option, path in outputs.given().items():
+        if path == Path("-"):
+            raise UsageError(
+                f"{option} -: only --json goes to standard output by that name; give a file or /dev/stdout"
+            )
+        check_outside(option, path, folder=not outputs.is_file(path))
         if path.suffix.lower() in SUFFIXES and written_through(path):
             raise OutputError(f"{path} is a device or a pipe, and a video needs a file; choose another name")
         with disk_errors(path):
@@ -141,13 +146,20 @@ def check_apart(stream: str, source: FrameSource, places: Places, more: Iterable
     """
     more = list(more)
     check_distinct(places, more)
-    read = {file.resolve() for file in find(stream)} if source.stills else {Path(stream).resolve()}
-    check_not_read(places, read | {file.parent for file in read} if source.stills else read, more)
+    check_not_read([*places.written(), *more], read_by(stream, source))
 
 
-def check_not_read(places: Places, read: set[Path], more: Iterable[Path] = ()) -> None:
+def read_by(stream: str, source: FrameSource) -> set[Path]:
+    """What a recording or pictures are read from, resolved; of pictures their folders too."""
+    if not source.stills:
+        return {Path(stream).resolve()}
+    files = {file.resolve() for file in find(stream)}
+    return files | {file.parent for file in files}
+
+
+def check_not_read(written: Iterable[Path], read: set[Path]) -> None:
     """Raises: UsageError where an output would replace one of these resolved paths."""
-    for path in (*places.written(), *more):
+    for path in written:
         if path.resolve() in read:
             raise UsageError(f"{path} is what --stream reads; write somewhere else")
 
@@ -159,12 +171,12 @@ def check_distinct(places: Places, more: Iterable[Path] = ()) -> None:
         UsageError: they do.
     """
     growing = [growing_name(path) for path in (places.video, places.record) if path is not None]
-    every = [path.resolve() for path in (*places.written(), *growing, *more)]
+    every = [path.resolve() for path in (*places.written(), *growing, *more) if not written_through(path)]
     if len(set(every)) != len(every):
         raise UsageError("two outputs have the same path; give each its own")
 
 
 def locked(outputs: Outputs, places: Iterable[Places]) -> list[Path]:
     """What no other run may write meanwhile, by whichever of its options."""
-    every = {path.absolute() for path in outputs.paths()}
-    return sorted(every | {path.absolute() for place in places for path in place.written()})
+    every = {*outputs.given().values(), *(path for place in places for path in place.written())}
+    return sorted({path.absolute() for path in every if not written_through(path)})

@@ -70,6 +70,7 @@ def is_whole(checkpoint: object) -> bool:
     state = checkpoint["callbacks"].get("Recorder")
     return (
         _has(state, RECORDER)
+        and [type(one) for one in state.get("commit", ("", False))] == [str, bool]  # older ones do not tell
         and all(isinstance(text, str) for pair in state["identity"].items() for text in pair)
         and all(_has(row, {"epoch": int}) for row in state["rows"])
         and all(isinstance(value, Tensor) for value in state["weights"].values())

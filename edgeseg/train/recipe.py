@@ -272,8 +272,9 @@ def _read(file: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], bytes]:
     if found.resolve() in files:
         raise InputError(f"{file}: extends {base!r}, which extends this file in turn")
     theirs, more = _read(found, files)
-    own_network = value.get("network")
-    if isinstance(own_network, dict) and "name" in own_network:
+    parts = (value.get("network"), theirs.get("network"))
+    own, before = (part.get("name") if isinstance(part, dict) else None for part in parts)
+    if own is not None and own != before:
         theirs.pop("network", None)  # options are one network's own
     return _over(theirs, value), data + more
 

@@ -176,11 +176,6 @@ def train(
             with progress(quiet=quiet) as bar:
                 task = bar.add_task("batch norms", total=len(shown), note="")
                 settle(net, bar.track(shown, task_id=task))
-        if not follows(devices):
-            _write_splits(out, data)
-            atomic.atomic_write(
-                out / "recipe.toml", f"# What this run was trained by, --epochs and the like in it.\n{dump(recipe)}"
-            )
         begun = {name: value.clone() for name, value in net.state_dict().items()} if recipe.train.stay else {}
         identity = _identity(recipe, seed, data, start_from, teacher, seconds)
         recorder = Recorder(out, identity, recipe.train.keep, commit)
@@ -206,6 +201,9 @@ def train(
         net.to(best_device())
         if recipe.train.centre:
             centre(net, val_set)
+        _write_splits(out, data)  # not before: a refused resume leaves a finished run as it was
+        said = "# What this run was trained by, --epochs and the like in it."
+        atomic.atomic_write(out / "recipe.toml", f"{said}\n{dump(recipe)}")
         write_run(out, recipe, recipe_sha256, seed, net, recorder, data, train_set, val_set, start_from, teacher)
     return out
 

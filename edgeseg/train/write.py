@@ -73,7 +73,7 @@ def write_manifest(folder: Path, manifest: mf.Manifest) -> None:
     try:
         mf.parse(data)
     except ValueError as error:
-        raise InputError(f"{folder / 'manifest.json'}: is not written, since it {error}") from error
+        raise InputError(f"{folder / 'manifest.json'}: is not written: {error}") from error
     atomic_write(folder / "manifest.json", data)
     atomic_write(folder / "manifest.sha256", f"{mf.sha256(data)}  manifest.json\n")
 

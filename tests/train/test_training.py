@@ -130,6 +130,7 @@ def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: py
     before = (whole / "weights.safetensors").read_bytes()
     assert edgeseg_cli(*words, "--out", whole, "--resume").code == 0
     assert (whole / "weights.safetensors").read_bytes() == before
+    kept = (whole / "recipe.toml").read_bytes()
     resume = ["train", "npnet-phantom", "--quiet", "--resume", "--out", whole, "--data", tiny_data]
     for change, named in (
         (["--imgsz", "64x96", "--epochs", 4], "its recipe was"),
@@ -139,6 +140,7 @@ def test_resumed_is_as_unbroken(tiny_data: Path, tmp_path: Path, monkeypatch: py
     ):
         assert named in edgeseg_cli(*resume, *change).sentence(2)
     assert (whole / "weights.safetensors").read_bytes() == before
+    assert (whole / "recipe.toml").read_bytes() == kept
 
 
 def test_resume_with_other_frames(tiny_run: Path, data: Path, tmp_path: Path, edgeseg_cli) -> None:

@@ -69,7 +69,7 @@ def check(
     for place in places:
         more = [outputs.json] if outputs.json is not None else []
         check_distinct(place, more)
-        check_not_read(place, files, more)
+        check_not_read([*place.written(), *more], files)
     return places
 
 

@@ -35,7 +35,7 @@ class EventsLog:
 
     def __init__(self, path: Path, *, live: bool = False, rotate: int = ROTATE) -> None:
         self._through = written_through(path)
-        path = followed(path)
+        path = path if self._through else followed(path)
         self._path, self._live, self._rotate = path, live and not self._through, rotate
         own = live or self._through
         self._target = path if own else path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -43,7 +43,8 @@ class EventsLog:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             torn = self._live and _torn(path)
-            self._file: Any = self._target.open("ab" if self._live else "wb", buffering=0 if self._live else -1)
+            whole = not self._live and not self._through
+            self._file: Any = self._target.open("wb" if whole else "ab", buffering=-1 if whole else 0)
             if torn:  # the last run was killed in the middle of a row
                 self._file.write(b"\n")
 
@@ -61,21 +62,22 @@ class EventsLog:
         data = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         with self._lock, disk_errors(self._path):
             if not self._live:
-                self._file.write(data)
-                if self._through:
-                    self._file.flush()
+                self._write(data)
                 return
             if self._file.tell() + len(data) > self._rotate:
                 self._turn()
             before = self._file.tell()
             try:
-                written = 0
-                while written < len(data):
-                    written += self._file.write(data[written:])
+                self._write(data)
             except OSError:
                 with contextlib.suppress(OSError):
                     self._file.truncate(before)
                 raise
+
+    def _write(self, data: bytes) -> None:
+        written = 0
+        while written < len(data):
+            written += self._file.write(data[written:])
 
     def _turn(self) -> None:
         if self._file.tell() == 0:
