@@ -13,7 +13,7 @@ import edgeseg
 def test_run_folder(tiny_run: Path) -> None:
     names = {file.name for file in tiny_run.iterdir()}
     wanted = {"manifest.json", "manifest.sha256", "weights.safetensors", "metrics.csv", "curves.png", "predictions.png"}
-    assert names == wanted | {"last.ckpt", "splits", "tensorboard"}
+    assert names == wanted | {"recipe.toml", "last.ckpt", "splits", "tensorboard"}
     assert [file for file in tiny_run.parent.iterdir() if file.name.startswith(".")] == []
 
 

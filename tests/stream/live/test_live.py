@@ -361,7 +361,7 @@ def test_a_bad_stream_does_not_stall_a_good_one(model) -> None:
 def test_streams_are_served_in_turn(model) -> None:
     slow = Broken(model, lambda *_: time.sleep(0.05), {})
     sinks = [Notes(), Notes(), Notes()]
-    live(slow, Policy(duration=5), [[one] for one in sinks], sources=[PHANTOM] * 3)
+    live(slow, Policy(duration=10), [[one] for one in sinks], sources=[PHANTOM] * 3)  # drawing the scenes takes some
     counts = [len(one.frames) for one in sinks]
     assert min(counts) > 5
     assert max(counts) - min(counts) <= 0.5 * max(counts)
