@@ -136,7 +136,8 @@ def run(args: list[str] | None = None) -> int:
     except SystemExit as stop:
         # Typer's own end, of shell completion too; by way of a broken pipe where whoever reads its output has gone.
         if not isinstance(stop.__context__, BrokenPipeError):
-            return stop.code if isinstance(stop.code, int) else 0
+            # As Python has it: a text is said and means failure.
+            return _stopped(stop.code, 1) if isinstance(stop.code, str) else stop.code or 0
         return _stopped("standard output was closed before the command was done", 5)
     except OSError as error:
         if error.errno in _PATHS and error.filename is not None:

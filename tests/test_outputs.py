@@ -239,6 +239,17 @@ def test_shell_completion_ends_as_typer_has_it(monkeypatch: pytest.MonkeyPatch) 
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["doctor"], "")
 
 
+def test_an_exit_from_within_keeps_its_code(monkeypatch: pytest.MonkeyPatch, edgeseg_cli) -> None:
+    for given, code, said in ((4, 4, ""), (None, 0, ""), ("no more", 1, "edgeseg: no more\n")):
+
+        def app(*, given: object = given, **_: object) -> None:
+            sys.exit(given)  # type: ignore[arg-type]
+
+        monkeypatch.setattr("edgeseg.cli.app", app)
+        ran = edgeseg_cli("zoo")
+        assert (ran.code, ran.err) == (code, said)
+
+
 def test_whoever_reads_has_gone() -> None:
     reader, writer = os.pipe()
     os.close(reader)

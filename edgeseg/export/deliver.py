@@ -70,7 +70,7 @@ def deliver(
         check_outside("--triton", request.triton, folder=True)
         if target.resolve() in (request.triton.resolve(), *request.triton.resolve().parents):
             raise UsageError(f"--triton {request.triton} lies in the bundle that is written; write somewhere else")
-    if source.kind == "bundle" and opset != 17:
+    if source.kind == "bundle" and opset not in (17, *(one.opset for one in head.graphs)):
         raise UsageError(f"{source.path}: an exported graph has one opset; give --opset with the run it came from")
     engines.check(request.engines, str(target), device)
     atomic.check_writable(target)
