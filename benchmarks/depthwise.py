@@ -15,7 +15,7 @@ from torch import Tensor
 
 from edgeseg.nets.effunet import EffUNet, Same
 from edgeseg.nets.frame import FrameNet
-from edgeseg.train.run import precision
+from edgeseg.train.device import precision
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ctypes
+import sys
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edgeseg.nets.frame import FrameNet
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def best_device(number: int = 0) -> torch.device:
@@ -30,6 +34,27 @@ def best_device(number: int = 0) -> torch.device:
         raise BackendError(f"--device {number}: there is no such GPU; this machine has {torch.cuda.device_count()}")
     torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda", number)
+
+
+def precision() -> Literal["bf16-mixed", "32-true"]:
+    """bf16 where the processor multiplies in it (about twice as fast); else fp32."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    # Not whether oneDNN takes bf16: with AVX-512 alone it emulates it, and a step takes three times as long.
+    can = torch.cpu.get_capabilities()
+    return "bf16-mixed" if can.get("avx512_bf16") or can.get("amx_bf16") else "32-true"
+
+
+def keep_blocks() -> None:
+    """Lets the C library keep freed memory for the next training step.
+
+    glibc gives blocks of several megabytes back to the system at once, and a training step on the CPU takes and
+    frees hundreds of them: it is a tenth slower so, for a tenth less memory (benchmarks/train_step.py).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:  # musl has none
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 
 def ask(net: FrameNet, frame: Tensor) -> NDArray[np.uint8]:

@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import lightning
 import torch
@@ -35,7 +34,7 @@ from edgeseg.train.budget import Budget
 from edgeseg.train.centre import centre, level_of, target_share
 from edgeseg.train.checkpoint import AtomicCheckpointIO, load_weights
 from edgeseg.train.deep import Deep
-from edgeseg.train.device import best_device
+from edgeseg.train.device import best_device, keep_blocks, precision
 from edgeseg.train.device_frames import DeviceBatches, DeviceFrames
 from edgeseg.train.frames import Frames
 from edgeseg.train.load import Start
@@ -301,6 +300,7 @@ def _fit(
     show = sys.stderr.isatty() and not quiet
     if show:
         callbacks.append(RichProgressBar())
+    keep_blocks()
     trainer = lightning.Trainer(
         accelerator="auto",
         devices=devices,
@@ -370,14 +370,6 @@ def frames_device(devices: int) -> torch.device | None:
     """
     device = best_device()
     return device if device.type == "cuda" and devices == 1 else None
-
-
-def precision() -> Literal["bf16-mixed", "32-true"]:
-    """bf16 where the processor multiplies in it (about twice as fast); else fp32."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    fast = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - torch has no public name for it
-    return "bf16-mixed" if fast and "AVX512" in torch.backends.cpu.get_cpu_capability() else "32-true"
 
 
 def _lessons(net: FrameNet, teacher: Teacher, recipe: Recipe) -> Lessons:
