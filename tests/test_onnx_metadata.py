@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -28,11 +31,42 @@ def graph(weight: TensorProto, *, inside_node: bool) -> bytes:
 @pytest.mark.parametrize("inside_node", [False, True])
 def test_external_data_is_seen(inside_node: bool) -> None:
     weight = numpy_helper.from_array(np.ones(4, np.float32))
-    assert not onnx_metadata.has_external_data(graph(weight, inside_node=inside_node))
+    assert onnx_metadata.fault(graph(weight, inside_node=inside_node)) is None
     outside = TensorProto(dims=[4], data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
     entry = outside.external_data.add()
     entry.key, entry.value = "location", "/etc/passwd"
-    assert onnx_metadata.has_external_data(graph(outside, inside_node=inside_node))
+    assert "other files" in (onnx_metadata.fault(graph(outside, inside_node=inside_node)) or "")
+
+
+def model_of(node: onnx.NodeProto) -> onnx.ModelProto:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("x", "y")]
+    return helper.make_model(helper.make_graph([node], "g", value[:1], value[1:]))
+
+
+@pytest.mark.parametrize(
+    ("op", "domain"),
+    [("ConstantOfShape", ""), ("Expand", ""), ("Loop", ""), ("NoSuchOp", ""), ("Relu", "com.example"), ("", "")],
+)
+def test_operators_that_are_not_listed_are_named(op: str, domain: str) -> None:
+    said = onnx_metadata.fault(model_of(helper.make_node(op, ["x"], ["y"], domain=domain)).SerializeToString())
+    assert said is not None
+    assert repr(f"{domain}.{op}".lstrip(".")) in said
+
+
+def test_loops_and_functions_are_seen() -> None:
+    body = helper.make_graph([], "body", [], [])
+    inside = model_of(helper.make_node("Identity", ["x"], ["y"], body=body))
+    function = model_of(helper.make_node("Identity", ["x"], ["y"]))
+    assert onnx_metadata.fault(function.SerializeToString()) is None
+    function.functions.append(helper.make_function("own", "f", ["x"], ["y"], [], []))
+    for model in (inside, function):
+        assert "graphs within graphs" in (onnx_metadata.fault(model.SerializeToString()) or "")
+
+
+def test_the_c_library_has_the_same_list() -> None:
+    source = (Path(__file__).parents[1] / "runtime" / "src" / "onnx_check.cpp").read_text()
+    listed = re.findall(r'"(\w+)"', source[source.index("allowed_ops[]") : source.index("};")])
+    assert listed == sorted(onnx_metadata.ALLOWED_OPS)
 
 
 def test_metadata_is_read_and_rubbish_refused() -> None:

@@ -203,13 +203,13 @@ def sums_in_32_bits() -> bool:
 
 
 def _whole(source: Source, data: bytes) -> bytes:
-    """The graph, if it is one file: tensors elsewhere would be opened by the runtime, with no hash over them."""
+    """The graph, if a runtime may see it."""
     try:
-        external = onnx_metadata.has_external_data(data)
+        fault = onnx_metadata.fault(data)
     except ValueError as error:
         raise ModelError(f"{source.path}: its graph is no ONNX file, or a damaged one") from error
-    if external:
-        raise ModelError(f"{source.path}: its graph keeps tensors in other files; export it again as a single file")
+    if fault:
+        raise ModelError(f"{source.path}: its graph {fault}")
     return data
 
 

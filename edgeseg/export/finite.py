@@ -43,15 +43,15 @@ def parsed(graph: bytes, shape: Sequence[int]) -> onnx.ModelProto:
         shape: that its input must have, batch 0 for any.
 
     Raises:
-        ModelError: it is no ONNX file, has tensors in others, or takes something else.
+        ModelError: it is no ONNX file, holds what a bundle's graph may not hold, or takes something else.
     """
     try:
-        external = onnx_metadata.has_external_data(graph)
+        fault = onnx_metadata.fault(graph)
         model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
     except (DecodeError, ValueError, onnx.shape_inference.InferenceError) as error:
         raise ModelError("is no ONNX graph, or a damaged one; get the bundle again") from error
-    if external:  # a runtime would open files that no hash covers
-        raise ModelError("keeps tensors in other files; export it again as a single file")
+    if fault:
+        raise ModelError(fault)
     weights = {one.name for one in model.graph.initializer}  # old graphs list them as inputs too
     inputs = [one.type.tensor_type for one in model.graph.input if one.name not in weights]
     takes = [[dim.dim_value for dim in one.shape.dim] for one in inputs if one.elem_type == TensorProto.UINT8]

@@ -18,9 +18,9 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from edgeseg import onnx_metadata
 from edgeseg.errors import ModelError
 from edgeseg.nets.frame import FrameNet
-from edgeseg.onnx_metadata import has_external_data
 from edgeseg.train.checkpoint import first_line
 
 
@@ -36,8 +36,8 @@ def unfold(net: FrameNet, graph: bytes, where: str) -> None:
         ModelError: the graph is another network's, or its export turned some of the weights into others.
     """
     try:
-        if has_external_data(graph):
-            raise ModelError(f"{where}: the graph keeps weights in other files, which no hash covers")
+        if fault := onnx_metadata.fault(graph):
+            raise ModelError(f"{where}: the graph {fault}")
         model = onnx.load_from_string(graph)
         values = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in model.graph.initializer}
     except (DecodeError, ValueError, TypeError) as error:

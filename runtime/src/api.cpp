@@ -64,18 +64,23 @@ void need(const void* pointer, const char* name) {
     throw Error(EDGESEG_E_ABI, std::string(name) + ".struct_size is not sizeof(edgeseg_" + name + ") of this library's edgeseg.h, or newer fields are set; set struct_size and zero the rest");
 }
 
-// Copies a caller's struct in. Smaller than version 1: another ABI. Larger: what we do not know must be zero.
+// A caller's struct. Smaller than version 1: another ABI. Larger: what we do not know must be zero.
 template <typename Struct>
-Struct read_struct(const Struct* from, const char* name) {
-    need(from, name);
-    Struct to;
+void check_struct(const Struct* given, const char* name) {
+    need(given, name);
     std::uint32_t size = 0;
-    std::memcpy(&size, from, sizeof size);
+    std::memcpy(&size, given, sizeof size);
     if (size < sizeof(Struct) || size > 65536) wrong_size(name);
-    const auto* bytes = reinterpret_cast<const unsigned char*>(from);
+    const auto* bytes = reinterpret_cast<const unsigned char*>(given);
     for (std::size_t i = sizeof(Struct); i < size; ++i) {
         if (bytes[i] != 0) wrong_size(name);
     }
+}
+
+template <typename Struct>
+Struct read_struct(const Struct* from, const char* name) {
+    check_struct(from, name);
+    Struct to;
     std::memcpy(&to, from, sizeof(Struct));
     return to;
 }
@@ -83,8 +88,7 @@ Struct read_struct(const Struct* from, const char* name) {
 // Writes a struct out and keeps the size that the caller set.
 template <typename Struct>
 void write_struct(Struct* to, Struct& from, const char* name) {
-    need(to, name);
-    if (to->struct_size < sizeof(Struct)) wrong_size(name);
+    check_struct(to, name);
     from.struct_size = to->struct_size;
     std::memcpy(to, &from, sizeof(Struct));
 }
@@ -214,9 +218,16 @@ edgeseg_status edgeseg_run(edgeseg_session* session, const edgeseg_frame* frame,
         });
     }
     // Whatever goes wrong from here on, an older result must not pass for this one's.
-    result->signal = EDGESEG_INVALID;
     result->object_count = 0;
-    const edgeseg_status status = on_session(session, [&] { session->session->run(edgeseg::read_struct(frame, "frame"), *result); });
+    result->signal = EDGESEG_INVALID;
+    result->region = {};
+    result->sequence = 0;
+    result->captured_ns = 0;
+    result->fit_ms = result->infer_ms = result->post_ms = 0.0F;
+    const edgeseg_status status = on_session(session, [&] {
+        edgeseg::check_struct(result, "result");
+        session->session->run(edgeseg::read_struct(frame, "frame"), *result);
+    });
     if (status != EDGESEG_OK) edgeseg::write_text(result->reason, sizeof result->reason, edgeseg_last_error(session));
     return status;
 }

@@ -1,6 +1,8 @@
 #include <openvino/openvino.hpp>
 
 #include <algorithm>
+#include <new>
+#include <string_view>
 
 #include "backend.hpp"
 #include "error.hpp"
@@ -74,6 +76,7 @@ std::unique_ptr<Backend> load_openvino(const Load& load) {
     try {
         return std::make_unique<OpenVino>(load);
     } catch (const ov::Exception& error) {
+        if (std::string_view(error.what()).find("bad_alloc") != std::string_view::npos) throw std::bad_alloc();  // in OpenVINO's wrapping
         throw Error(EDGESEG_E_BACKEND, "OpenVINO " + std::string(ov::get_openvino_version().buildNumber) + " cannot load \"" + load.name + "\": " + one_line(error.what()));
     }
 }

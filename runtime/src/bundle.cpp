@@ -38,6 +38,15 @@ std::string reason(int error) {
     return ::strerror_r(error, buffer, sizeof buffer);
 }
 
+// A path in a sentence: its end, if it is so long that the reason would not fit behind it.
+std::string shown(const std::string& path) {
+    constexpr std::size_t most = 200;
+    if (path.size() <= most) return path;
+    std::size_t from = path.size() - most;
+    while (from < path.size() && (static_cast<unsigned char>(path[from]) & 0xC0U) == 0x80U) ++from;  // not within a UTF-8 character
+    return "..." + path.substr(from);
+}
+
 [[noreturn]] void cannot_open(const std::string& where, int error) {
     if (error == ELOOP || error == ENOTDIR) throw Error(EDGESEG_E_FILE, where + " is or passes a symlink or a non-folder; bundles hold plain files only");
     throw Error(EDGESEG_E_FILE, where + " cannot be opened (" + reason(error) + "); check the path and its permissions");
@@ -65,10 +74,10 @@ bool same_hex(const std::string& lower, const char* any) {
 
 }  // namespace
 
-Folder::Folder(const std::string& path) : path_(path), handle_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+Folder::Folder(const std::string& path) : path_(shown(path)), handle_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (handle_ < 0) {
         const int error = errno;
-        throw Error(EDGESEG_E_FILE, path + " cannot be opened as a bundle folder (" + reason(error) + "); give the path of the folder that holds manifest.json");
+        throw Error(EDGESEG_E_FILE, path_ + " cannot be opened as a bundle folder (" + reason(error) + "); give the path of the folder that holds manifest.json");
     }
 }
 
@@ -126,15 +135,15 @@ Bundle::Bundle(const std::string& path, const char* expected_manifest_sha256) : 
     const Bytes bytes = folder.read("manifest.json", most_manifest);
     manifest_sha256 = sha256(bytes.data(), bytes.size());
     if (manifest_sha256 != listed) {
-        throw Error(EDGESEG_E_HASH, path + "/manifest.json was changed (its SHA-256 is not the one in manifest.sha256); copy or export the bundle again");
+        throw Error(EDGESEG_E_HASH, folder.path() + "/manifest.json was changed (its SHA-256 is not the one in manifest.sha256); copy or export the bundle again");
     }
     if (expected_manifest_sha256 != nullptr && !same_hex(manifest_sha256, expected_manifest_sha256)) {
-        throw Error(EDGESEG_E_HASH, path + "/manifest.json has SHA-256 " + manifest_sha256 + ", not the one expected by the caller");
+        throw Error(EDGESEG_E_HASH, folder.path() + "/manifest.json has SHA-256 " + manifest_sha256 + ", not the one expected by the caller");
     }
     try {
         manifest = parse_manifest(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     } catch (const Error& error) {
-        throw Error(error.status(), path + "/manifest.json " + error.what());
+        throw Error(error.status(), folder.path() + "/manifest.json " + error.what());
     }
 }
 

@@ -23,7 +23,7 @@ public:
     Bytes read(const std::string& file, std::int64_t most) const;
     // The same with its size (where the manifest gives one) and hash compared. Throws Error(EDGESEG_E_FILE or EDGESEG_E_HASH).
     Bytes read(const File& file, std::int64_t most) const;
-    const std::string& path() const noexcept { return path_; }
+    const std::string& path() const noexcept { return path_; }  // as sentences show it: the end of a long one
 
 private:
     std::string path_;

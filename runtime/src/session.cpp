@@ -42,7 +42,7 @@ std::unique_ptr<Session> open_session(const std::string& path, const Wish& wish,
         try {
             check_onnx(load.file);
         } catch (const Error& error) {
-            throw Error(error.status(), path + "/" + choice.file.path + " " + error.what());
+            throw Error(error.status(), bundle->folder.path() + "/" + choice.file.path + " " + error.what());
         }
     }
     std::unique_ptr<Backend> backend;
@@ -108,11 +108,11 @@ Box Session::content(const Picture& picture) {
 
 Box Session::find_content(const edgeseg_frame& frame) { return content(check_frame(frame)); }
 
-Session::MaskOut Session::check_buffers(const edgeseg_result& result) const {
+Session::MaskOut Session::check_buffers(const edgeseg_result& result, const Picture& picture) const {
     const Manifest& manifest = bundle_->manifest;
     if (result.mask_at > EDGESEG_MASK_FRAME) throw Error(EDGESEG_E_ARGUMENT, "result.mask_at is neither EDGESEG_MASK_NETWORK nor EDGESEG_MASK_FRAME");
     const bool at_frame = result.mask_at == EDGESEG_MASK_FRAME;
-    MaskOut out{result.mask, 0, static_cast<std::size_t>(at_frame ? width_ : manifest.width), static_cast<std::size_t>(at_frame ? height_ : manifest.height)};
+    MaskOut out{result.mask, 0, static_cast<std::size_t>(at_frame ? picture.width : manifest.width), static_cast<std::size_t>(at_frame ? picture.height : manifest.height)};
     out.stride = out.width;
     const auto least = [](const char* field, std::size_t has, std::size_t needs, edgeseg_status status) {
         if (has < needs) throw Error(status, std::string("result.") + field + " is " + std::to_string(has) + ", " + std::to_string(needs) + " are needed");
@@ -174,15 +174,13 @@ void Session::write_empty(const MaskOut& mask, edgeseg_result& result) noexcept 
 }
 
 void Session::write_mask(const std::uint8_t* probability, const edgeseg_result& wanted, const MaskOut& mask, edgeseg_result& out) {
-    const bool measures = wanted.objects != nullptr || wanted.class_area != nullptr || (post_.drops_small() && mask.data != nullptr);
-    if (mask.data == nullptr && !measures) return;
+    if (mask.data == nullptr && wanted.objects == nullptr && wanted.class_area == nullptr) return;
     std::uint8_t* const data = mask.data != nullptr ? mask.data : post_.own_mask();
     if (wanted.mask_at == EDGESEG_MASK_FRAME) {
         post_.mask_frame(probability, classes_, data, mask.stride);
     } else {
         post_.mask_network(probability, classes_, data, mask.stride);
     }
-    if (!measures) return;
     const std::uint32_t capacity = wanted.objects != nullptr ? wanted.object_capacity : 0;
     out.object_count = post_.measure(data, mask.stride, wanted.mask_at, areas_.data(), wanted.objects, capacity);
     if (wanted.class_area != nullptr) std::copy(areas_.begin(), areas_.end(), wanted.class_area);
@@ -197,16 +195,17 @@ void Session::run(const edgeseg_frame& frame, edgeseg_result& result) {
     result.fit_ms = result.infer_ms = result.post_ms = 0.0F;
     result.reason[0] = '\0';
     MaskOut mask{};
-    bool checked = false;
+    bool checked = false, reached = false;
     try {
         const Picture picture = check_frame(frame);
         Box unused;
         has_roi(frame, unused);
+        // Before anything that can fail: from here on a failure leaves an empty mask, never the frame before's.
+        mask = check_buffers(result, picture);
+        checked = true;
         if (width_ != picture.width || height_ != picture.height || format_ != picture.format) {
             prepare(picture.format, picture.width, picture.height, false);
         }
-        mask = check_buffers(result);
-        checked = true;
 
         const auto start = Clock::now();
         bool provisional = false;
@@ -214,9 +213,9 @@ void Session::run(const edgeseg_frame& frame, edgeseg_result& result) {
         result.region = rect(placement_.source);
         fitter_.run(picture, bundle_->manifest.fit.pad_value, backend_->input());
         std::int32_t signal = look(frame, result);
-        if (provisional && signal == EDGESEG_LIVE) holds_content_ = true;
         const auto fitted = Clock::now();
         ++frames_;
+        reached = true;
         backend_->infer();
         const auto inferred = Clock::now();
         const std::uint8_t* probability = post_.smooth(backend_->output());
@@ -230,6 +229,7 @@ void Session::run(const edgeseg_frame& frame, edgeseg_result& result) {
             post_.forget();
             say(result, "every pixel came out positive, as from a broken engine");
         }
+        if (provisional && signal == EDGESEG_LIVE) holds_content_ = true;
         if (signal == EDGESEG_INVALID || signal == EDGESEG_NO_SIGNAL) {
             write_empty(mask, result);
         } else {
@@ -242,19 +242,18 @@ void Session::run(const edgeseg_frame& frame, edgeseg_result& result) {
         result.post_ms = milliseconds(inferred, done);
         latencies_.add(static_cast<double>(milliseconds(start, done)));
     } catch (const std::exception& error) {
+        if (reached) ++invalid_;
         give_up(result, checked ? &mask : nullptr, error.what());
         throw;
     } catch (...) {
+        if (reached) ++invalid_;
         give_up(result, checked ? &mask : nullptr, "an unknown exception");
         throw;
     }
 }
 
 void Session::give_up(edgeseg_result& result, const MaskOut* mask, const char* why) noexcept {
-    if (mask != nullptr) {
-        ++invalid_;
-        write_empty(*mask, result);
-    }
+    if (mask != nullptr) write_empty(*mask, result);
     has_past_ = false;
     result.signal = EDGESEG_INVALID;
     say(result, why);

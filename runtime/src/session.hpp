@@ -48,7 +48,7 @@ private:
 
     void forget() noexcept;
     Box content(const Picture& picture);
-    MaskOut check_buffers(const edgeseg_result& result) const;
+    MaskOut check_buffers(const edgeseg_result& result, const Picture& picture) const;
     Placement choose_placement(const Picture& picture, const edgeseg_frame& frame, bool& provisional);
     void use_placement(const Placement& placement, std::uint32_t format);
     std::int32_t look(const edgeseg_frame& frame, edgeseg_result& result);

@@ -30,6 +30,11 @@ head -c 40000 "$work/frames.bgr" | "$work/embed/embed" "$bundles/polyp.edgeseg" 
 grep -q "cut off after 7600 bytes" "$work/log"
 test "$(wc -c < "$work/masks")" -eq $((120 * 90))
 
+# Debian's folder of libraries is two below the prefix.
+cmake -S "$here/../.." -B "$work/debian" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_LIBDIR=lib/some-linux-gnu > "$work/log" ||
+    { cat "$work/log"; exit 1; }
+grep -qxF 'prefix=${pcfiledir}/../../../' "$(find "$work/debian" -name edgeseg.pc)"
+
 if command -v pkg-config > "$work/log"; then
     file=$(find "$work/prefix" -name edgeseg.pc)
     printf '#include <edgeseg/edgeseg.h>\n#include <stdio.h>\nint main(void) { return puts(edgeseg_version()) < 0; }\n' > "$work/main.c"

@@ -237,17 +237,26 @@ def broken(out: Path) -> None:
 
 
 def refused_graphs(out: Path) -> None:
-    """Right hashes around graphs that must not run: tensors in another file, an operator nobody has."""
+    """Right hashes around what must not run: tensors in another file, an unknown operator, one used wrong, a loop."""
     size = (32, 32)
     model = onnx.load_from_string(network(*size, 1, 6))
     model.graph.node[4].op_type = "NoSuchOperator"
     unknown = model.SerializeToString()
+    model.graph.node[4].op_type = "Einsum"  # without its equation: for the engine to refuse
+    wrong = model.SerializeToString()
+    model.graph.node[4].op_type = "Identity"
+    branch = model.graph.node[4].attribute.add()
+    branch.name, branch.type = "then_branch", onnx.AttributeProto.GRAPH
+    branch.g.name = "loop"
+    flow = model.SerializeToString()
     model = onnx.load_from_string(network(*size, 1, 6))
     tensor = next(one for one in model.graph.initializer if one.name == "w1")
     external_data_helper.set_external_data(tensor, "secret.bin", 0, len(tensor.raw_data))
     tensor.data_location = TensorProto.EXTERNAL
     tensor.ClearField("raw_data")
-    for name, data in (("external-data", model.SerializeToString()), ("unknown-op", unknown)):
+    outside = model.SerializeToString()
+    graphs = {"external-data": outside, "unknown-op": unknown, "wrong-op": wrong, "graph-in-graph": flow}
+    for name, data in graphs.items():
         bundle = Bundle(out / f"{name}.edgeseg", manifest(name, size, ["x"], {"region": "frame", "mode": "pad"}))
         bundle.graph("float", "float", "fp32", data)
         bundle.manifest["golden"] = json.loads((out / "all-ones.edgeseg" / "manifest.json").read_text())["golden"]

@@ -102,7 +102,10 @@ static void test_options(const char *bundles) {
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "no-onnx"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "external-data"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
     EXPECT(strstr(error, "other files") != NULL);
-    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "unknown-op"), NULL, &session, error, sizeof error) == EDGESEG_E_BACKEND);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "unknown-op"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
+    EXPECT(strstr(error, "NoSuchOperator") != NULL);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "graph-in-graph"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "wrong-op"), NULL, &session, error, sizeof error) == EDGESEG_E_BACKEND);
     EXPECT(strchr(error, '\n') == NULL);
     EXPECT(session == NULL);
 }
@@ -112,6 +115,10 @@ static void test_run(const char *bundles) {
     edgeseg_info info;
     edgeseg_class class_info;
     edgeseg_frame frame;
+    struct {
+        edgeseg_result known;
+        uint64_t unknown;
+    } later;
     edgeseg_result result;
     edgeseg_statistics statistics;
     edgeseg_rect box;
@@ -168,6 +175,7 @@ static void test_run(const char *bundles) {
     frame.struct_size = 8;
     EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ABI && result.signal == EDGESEG_INVALID);
     EXPECT(strstr(result.reason, "frame.struct_size") != NULL);
+    EXPECT(result.sequence == 0 && result.captured_ns == 0 && result.region.width == 0 && result.infer_ms == 0); /* the frame before's are gone */
     result.object_count = 2;
     EXPECT(edgeseg_run(session, NULL, &result) == EDGESEG_E_ARGUMENT && result.object_count == 0 && strcmp(result.reason, "frame is NULL") == 0);
     frame.struct_size = sizeof frame;
@@ -177,6 +185,12 @@ static void test_run(const char *bundles) {
     frame.stride[0] = 0;
     result.struct_size = 4;
     EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_ABI && strstr(edgeseg_last_error(session), "result.struct_size") != NULL);
+    memset(&later, 0, sizeof later);
+    later.known = result;
+    later.known.struct_size = sizeof later;
+    EXPECT(edgeseg_run(session, &frame, &later.known) == EDGESEG_OK);
+    later.unknown = 1;
+    EXPECT(edgeseg_run(session, &frame, &later.known) == EDGESEG_E_ABI && later.known.signal == EDGESEG_INVALID);
     result.struct_size = sizeof result;
     --result.mask_size;
     EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_E_BUFFER && strcmp(result.reason, "result.mask_size is 76799, 76800 are needed") == 0);
@@ -186,7 +200,7 @@ static void test_run(const char *bundles) {
     memset(&statistics, 0, sizeof statistics);
     statistics.struct_size = sizeof statistics;
     EXPECT(edgeseg_get_statistics(session, &statistics) == EDGESEG_OK);
-    EXPECT(statistics.frames == 20 && statistics.invalid == 0 && statistics.p50_ms > 0 && statistics.p99_ms >= statistics.p50_ms);
+    EXPECT(statistics.frames == 21 && statistics.invalid == 0 && statistics.p50_ms > 0 && statistics.p99_ms >= statistics.p50_ms);
     EXPECT(statistics.max_ms >= statistics.p99_ms);
     EXPECT(edgeseg_selftest(session, &passed, &worst, error, sizeof error) == EDGESEG_OK && passed == 1 && worst <= 1);
     EXPECT(edgeseg_run(session, &frame, &result) == EDGESEG_OK);

@@ -80,6 +80,19 @@ TEST(hash_line_is_exact) {
     EXPECT_EQ(Bundle(folder.path(), nullptr).manifest.name, "sample");
 }
 
+TEST(a_long_path_leaves_room_for_the_reason) {
+    const std::string name = std::string(300, 'x') + "/the-last-part.edgeseg";
+    try {
+        const Folder folder(name);
+        EXPECT(false);
+    } catch (const edgeseg::Error& error) {
+        const std::string said = error.what();
+        EXPECT(said.size() < 400);
+        EXPECT(said.find("...xxx") == 0);
+        EXPECT(said.find("the-last-part.edgeseg cannot be opened") != std::string::npos);
+    }
+}
+
 TEST(a_replaced_bundle_does_not_change_an_open_one) {
     const sample::TemporaryFolder folder;
     folder.write("one/f", "old");

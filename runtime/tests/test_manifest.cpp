@@ -57,6 +57,7 @@ TEST(json_limits) {
     refuse_json("{\"a\": 1, \"a\": 1}");
     refuse_json("{\"a\": {\"b\": 1, \"b\": 2}}");
     refuse_json("\xef\xbb\xbf{}");
+    refuse_json(std::string("{}\0}", 4));
     refuse_json("{\"a\": \"\xff\"}");
     refuse_json("{\"a\": \"\\ud800\"}");
     refuse_json("{\"a\": \"\\u0000\"}");

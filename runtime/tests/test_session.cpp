@@ -160,6 +160,30 @@ TEST(a_failing_engine_is_invalid_and_leaves_no_mask) {
     EXPECT_EQ(bench.session->frames(), std::uint64_t{3});
 }
 
+TEST(an_engine_that_fails_while_it_warms_up_leaves_no_mask_either) {
+    Bench bench;
+    std::fill(bench.mask.begin(), bench.mask.end(), std::uint8_t{1});  // of the session before, say
+    bench.fake->fails = true;
+    EXPECT_ERROR(EDGESEG_E_BACKEND, bench.run());
+    EXPECT_EQ(bench.result.signal, EDGESEG_INVALID);
+    EXPECT(bench.mask == std::vector<std::uint8_t>(bench.mask.size(), 0));
+    EXPECT_EQ(bench.session->frames(), std::uint64_t{0});
+    EXPECT_EQ(bench.session->invalid(), std::uint64_t{0});
+}
+
+TEST(objects_are_counted_where_nobody_wants_them_listed) {
+    Bench bench;
+    bench.fake->square(0, 8, 4, 8, 255);
+    bench.fake->square(0, 20, 14, 4, 255);
+    bench.result.objects = nullptr;
+    bench.result.class_area = nullptr;
+    bench.run();
+    EXPECT_EQ(bench.result.object_count, 2U);
+    bench.result.mask = nullptr;
+    bench.run();
+    EXPECT_EQ(bench.result.object_count, 0U);
+}
+
 TEST(an_all_one_mask_is_invalid) {
     Bench bench;
     std::fill(bench.fake->out.begin(), bench.fake->out.end(), std::uint8_t{255});
@@ -292,6 +316,20 @@ TEST(content_box_is_found_once_and_held) {
     bench.frame.height -= 16;  // a change of size begins anew
     bench.run();
     EXPECT_EQ(bench.result.region.x, 40);
+}
+
+TEST(the_content_box_of_an_invalid_frame_is_not_held) {
+    Bench bench(sample::changed("\"region\": \"frame\"", "\"region\": \"content\""));
+    for (int y = 0; y < bench.frame_height; ++y) std::memset(&bench.picture[static_cast<std::size_t>(y * bench.frame_width * 3)], 0, 60);
+    std::fill(bench.fake->out.begin(), bench.fake->out.end(), std::uint8_t{255});
+    bench.run();
+    EXPECT_EQ(bench.result.signal, EDGESEG_INVALID);
+    EXPECT_EQ(bench.result.region.x, 20);
+    std::fill(bench.fake->out.begin(), bench.fake->out.end(), std::uint8_t{0});
+    bench.next();
+    bench.run();
+    EXPECT_EQ(bench.result.signal, EDGESEG_LIVE);
+    EXPECT_EQ(bench.result.region.x, 0);
 }
 
 TEST(the_step_clahe_is_refused_by_name) {

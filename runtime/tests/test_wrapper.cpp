@@ -49,6 +49,11 @@ TEST(a_refused_frame_leaves_no_older_result) {
     EXPECT_EQ(session.result().raw.signal, EDGESEG_INVALID);
     EXPECT_EQ(session.result().raw.sequence, std::uint64_t{6});
     EXPECT(session.result().objects.empty());
+    EXPECT(session.result().mask == std::vector<std::uint8_t>(200 * 150, 0));
+    EXPECT_EQ(session.result().class_area[0], std::uint64_t{200 * 150});
+    const edgeseg::Frame huge(EDGESEG_BGR, 4000000000U, 4000000000U, pixels.data());
+    EXPECT(has(failure(EDGESEG_E_ARGUMENT, [&] { session.run(huge); }), "4000000000"));
+    EXPECT(session.result().mask.empty());
 }
 
 TEST(sessions_move) {

@@ -96,7 +96,7 @@ def test_a_graph_that_cannot_be_read(kind: str) -> None:
         tensor.data_location = onnx.TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value="weights.bin")
     bad = {"garbage": b"no graph at all", "cut": graph[: len(graph) // 2]}.get(kind, model.SerializeToString())
-    said = "in other files, which no hash covers" if kind == "elsewhere" else "its float graph cannot be read|has no"
+    said = "keeps tensors in other files" if kind == "elsewhere" else "its float graph cannot be read|has no"
     with pytest.raises(ModelError, match=f"^here: .*({said})"):
         unfold(make_net(recipes.load("npnet-polyp-fine")[0]), bad, "here")
 

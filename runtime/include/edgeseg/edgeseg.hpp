@@ -96,12 +96,14 @@ public:
         check(edgeseg_find_content(handle_, &frame, &out));
         return out;
     }
-    // Throws Failure; result() then still holds the frame's number, the state and the reason, and an empty mask.
+    // Throws Failure; result() then still holds the frame's number, the state and the reason, and an empty mask (without pixels if
+    // the frame's size is no possible one).
     const Result& run(const Frame& frame, std::uint32_t mask_at = EDGESEG_MASK_FRAME) {
         edgeseg_result& raw = result_.raw;
         const bool at_frame = mask_at == EDGESEG_MASK_FRAME;
-        result_.mask_width = at_frame ? frame.width : info_.width;
-        result_.mask_height = at_frame ? frame.height : info_.height;
+        const bool possible = frame.width <= 16384 && frame.height <= 16384;  // else refused below, before gigabytes are asked for
+        result_.mask_width = !possible ? 0 : at_frame ? frame.width : info_.width;
+        result_.mask_height = !possible ? 0 : at_frame ? frame.height : info_.height;
         result_.mask.resize(std::size_t{result_.mask_width} * result_.mask_height);
         result_.probability.resize(std::size_t{info_.channels} * info_.height * info_.width);
         result_.objects.resize(most_objects_);
@@ -117,6 +119,11 @@ public:
         raw.area_capacity = info_.classes;
         const edgeseg_status status = edgeseg_run(handle_, &frame, &raw);
         result_.objects.resize(std::min(raw.object_count, most_objects_));
+        if (status != EDGESEG_OK) {  // refused for its arguments, a call leaves the buffers alone: they hold the frame before
+            std::fill(result_.mask.begin(), result_.mask.end(), std::uint8_t{0});
+            std::fill(result_.class_area.begin(), result_.class_area.end(), std::uint64_t{0});
+            result_.class_area[0] = result_.mask.size();
+        }
         check(status);
         return result_;
     }
