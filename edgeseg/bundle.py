@@ -92,10 +92,14 @@ class Source:
         Raises:
             BackendError: what was asked for cannot run here.
             ModelError: the bundle's files changed, or it holds no such engine.
-            UsageError: a number of threads that no machine has.
+            UsageError: a number of threads, streams or frames that no machine has, or a threshold outside 0 to 1.
         """
         if not 0 <= threads <= MAX_THREADS:
             raise UsageError(f"threads={threads}: give 0 for all, or 1 to {MAX_THREADS}")
+        if not 1 <= streams <= MAX_THREADS or batch < 1:
+            raise UsageError(f"streams={streams}, batch={batch}: give 1 or more")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise UsageError(f"threshold={threshold}: give a probability, 0 to 1")
         from edgeseg.backends import choose
         from edgeseg.model import Model
 

@@ -131,7 +131,7 @@ def run(args: list[str] | None = None) -> int:
         code = stop.exit_code
     except EdgesegError as error:
         if verbose:
-            traceback.print_exception(error)
+            _trace(error)
         return _stopped(str(error), error.exit_code)
     except SystemExit as stop:
         # Typer's own end, of shell completion too; by way of a broken pipe where whoever reads its output has gone.
@@ -161,8 +161,12 @@ def run(args: list[str] | None = None) -> int:
 
 def _bug(error: Exception, *, verbose: bool) -> int:
     if verbose:
-        traceback.print_exception(error)
+        _trace(error)
     return _stopped(f"internal error: {type(error).__name__}: {error}; run again with --verbose and report it", 1)
+
+
+def _trace(error: Exception) -> None:
+    sys.stderr.write(redact("".join(traceback.format_exception(error))))
 
 
 def _usage_error(error: Exception) -> int | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -13,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg import fit, steps
-from edgeseg.errors import BackendError, InputError, ModelError
+from edgeseg.errors import BackendError, InputError, ModelError, UsageError
 from edgeseg.fit import Box, Placement
 from edgeseg.postprocess import Object, mask_of, objects_of, threshold_level
 from edgeseg.tiles import tiled
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from edgeseg.stream.summary import Summary
 
 Image = NDArray[np.uint8]
+_MOST_PLACEMENTS = 64
 
 
 @dataclass
@@ -105,6 +109,8 @@ class Model:
             box = fit.content_box(frame, self.spec.frame.fit.content_level)
         key = (*frame.shape[:2], box)
         if key not in self._placements:
+            if len(self._placements) >= _MOST_PLACEMENTS:  # the content box of each still is another
+                self._placements.clear()
             self._placements[key] = fit.place(frame.shape[0], frame.shape[1], self.spec.frame, box)
         return self._placements[key]
 
@@ -145,6 +151,9 @@ class Model:
             InputError: the frame is no uint8 BGR image.
             BackendError: the runtime failed.
         """
+        if not isinstance(frame, np.ndarray):
+            why = "; cv2.imread gives None for what it cannot read" if frame is None else ""
+            raise InputError(f"a frame must be a uint8 BGR array, not {type(frame).__name__}{why}")
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
             raise InputError(f"a frame must be uint8 BGR [H, W, 3], not {frame.dtype} {list(frame.shape)}")
         start = time.perf_counter()
@@ -163,7 +172,7 @@ class Model:
 
     def stream(
         self,
-        source: str,
+        source: str | Path,
         on_result: Callable[[Result], None] | None = None,
         *,
         on_status: Callable[[Status], None] | None = None,
@@ -181,9 +190,16 @@ class Model:
             duration: live: stop after so many seconds.
 
         Raises:
+            UsageError: ``frames`` or ``duration`` is no such number.
             EdgesegError: source or engine, see :mod:`edgeseg.errors`.
         """
         from edgeseg.stream.sources import kind_of
+
+        if frames is not None and (not isinstance(frames, Integral) or frames < 1):
+            raise UsageError(f"frames={frames!r}: give a whole number from 1, or None for all")
+        if duration is not None and not 0 < duration < math.inf:
+            raise UsageError(f"duration={duration!r}: give seconds above 0, or None for no end")
+        source = str(source)
 
         if not kind_of(source).live:
             from edgeseg.stream.pipeline import run

@@ -1,4 +1,4 @@
-"""What runs, bundles and recipes are called: :data:`edgeseg.manifest.Name`, from what a user called a file."""
+"""What runs, bundles, recipes and files are called where they are shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import re
 
 
 def legal_name(text: str, otherwise: str) -> str:
-    """A file's or folder's name in lower case, "-" for "_"; ``otherwise`` where that is no legal name."""
+    """A :data:`edgeseg.manifest.Name` out of a file's or folder's: lower case, "-" for "_"; else ``otherwise``."""
     name = text.lower().replace("_", "-")
     return name if re.fullmatch("[a-z0-9-]{1,64}", name) else otherwise
+
+
+def shown(name: str) -> str:
+    r"""A file name as text that can be written and drawn: bytes that are no UTF-8, as of old disks, as ``\udcff``.
+
+    Python keeps them as surrogates, on which encoding fails and OpenCV's drawing ends the process.
+    """
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from edgeseg.names import shown
+
 HIDDEN = "***"
 # scheme:user:secret@host, with or without slashes. A secret may hold an @, a slash or a quote that should have been
 # escaped: the last @ before white space ends it.
@@ -54,7 +56,7 @@ def redact_of(text: str, url: str) -> str:
 
 def names_of(streams: list[str]) -> list[str]:
     """What streams are called: SOURCE without secrets, numbered where that leaves several the same."""
-    names = [redact_of(stream, stream) for stream in streams]
+    names = [shown(redact_of(stream, stream)) for stream in streams]
     return [
         name if names.count(name) == 1 else f"{name} ({names[: index + 1].count(name)})"
         for index, name in enumerate(names)

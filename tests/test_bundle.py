@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ import pytest
 import edgeseg
 from edgeseg import bundle, onnx_metadata
 from edgeseg import manifest as mf
-from edgeseg.errors import BackendError, EdgesegError, ModelError, UsageError
+from edgeseg.errors import BackendError, EdgesegError, InputError, ModelError, UsageError
 
 
 @pytest.fixture
@@ -278,3 +279,37 @@ def test_huge_onnx_is_not_read(tmp_path: Path) -> None:
         handle.truncate(1 << 40)
     with pytest.raises(EdgesegError, match="1099511627776 bytes"):
         bundle.open_model(tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"streams": 0}, "streams=0"),
+        ({"batch": 0}, "batch=0"),
+        ({"threads": -1}, "threads=-1"),
+        ({"threshold": 50.0}, "threshold=50.0: give a probability"),
+        ({"threshold": float("nan")}, "threshold=nan"),
+    ],
+)
+def test_load_says_what_cannot_be(tiny_bundle: Path, words: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        bundle.open_model(tiny_bundle).load(**words)
+
+
+def test_what_is_no_frame_or_no_number(tiny_bundle: Path) -> None:
+    with bundle.open_model(tiny_bundle).load() as model:
+        with pytest.raises(InputError, match="not NoneType; cv2.imread"):
+            model(None)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match="not list"):
+            model([[0]])  # type: ignore[arg-type]
+        for frames in (0, -1, 1.5, "2"):
+            with pytest.raises(UsageError, match="frames="):
+                model.stream("phantom:colonoscopy", frames=frames)  # type: ignore[arg-type]
+        for duration in (0, -1, float("nan"), float("inf")):
+            with pytest.raises(UsageError, match="duration="):
+                model.stream("phantom:colonoscopy", duration=duration)
+
+
+def test_a_recording_by_its_path(tiny_bundle: Path, tiny_data: Path) -> None:
+    with bundle.open_model(tiny_bundle).load() as model:
+        assert model.stream(tiny_data / "clip.mp4", frames=2).frames == 2

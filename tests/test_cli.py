@@ -130,6 +130,13 @@ def test_a_bug_of_ours(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" in edgeseg_cli("--verbose", "doctor").err
 
 
+def test_verbose_hides_passwords(edgeseg_cli) -> None:
+    said = edgeseg_cli("--verbose", "infer", "--model", "npnet-polyp", "--stream", "user:topsecret@127.0.0.1:1/x")
+    assert said.code == 3
+    assert "Traceback" in said.err
+    assert "topsecret" not in said.out + said.err
+
+
 def test_ctrl_c(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgeseg import doctor
 

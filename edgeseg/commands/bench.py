@@ -45,6 +45,7 @@ def command(
         raise UsageError(f"--percentile {percentile}: give numbers joined by commas, such as 50,95,99") from error
     if not all(0 < p < 100 for p in percentiles):
         raise UsageError(f"--percentile {percentile}: percentiles lie between 0 and 100")
+    options.check_finite({"--warmUp": warm_up, "--duration": duration})
     check_files({"--exportTimes": export_times, "--json": console.json_file(json_to)})
     how = Run(warm_up, duration, iterations, percentiles, batch, not no_transfers, profile)
     loaded = open_model(model).load(
@@ -52,6 +53,10 @@ def command(
         cuda_graph=True if cuda_graph else None,
     )  # fmt: skip
     with loaded:
+        if cuda_graph and loaded.engine.backend != "tensorrt":
+            raise UsageError(
+                f"--useCudaGraph is for engines on a GPU (--backend tensorrt), not {loaded.engine.backend}"
+            )
         result = bench(loaded, how)
     if export_times is not None:
         atomic_write(export_times, result.export_times())

@@ -94,6 +94,7 @@ def command(
 
     screen = console.console(json_to, quiet=quiet)
     size = options.parse_size(video_size, "--video-size") if video_size else None
+    options.check_finite({"--duration": duration, "--framerate": framerate, "--max-latency-ms": max_latency_ms})
     source_options = SourceOptions(size, framerate, pixel_format)
     if max_violations is not None and max_latency_ms is None:
         raise UsageError("--max-violations counts masks later than --max-latency-ms; give that too")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -123,3 +125,14 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE.toml", help="Options of a device.", is_eager=True, callback=from_config),
 ]
+
+
+def check_finite(given: Mapping[str, float | None]) -> None:
+    """Options by name: the command line takes "inf" and "nan" for numbers.
+
+    Raises:
+        UsageError: one of them was given.
+    """
+    for name, value in given.items():
+        if value is not None and not math.isfinite(value):
+            raise UsageError(f"{name} {value}: give a finite number")

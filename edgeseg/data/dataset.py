@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import DataError
+from edgeseg.names import shown
 
 Image = NDArray[np.uint8]
 _PNG_BEGIN, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -80,11 +81,13 @@ def find_images(folder: Path) -> dict[str, Path]:
     """Stem → file of all images in a folder.
 
     Raises:
-        DataError: two files have one stem.
+        DataError: two files have one stem, or a name is no UTF-8.
     """
     out: dict[str, Path] = {}
     for file in sorted(folder.iterdir()):
         if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."):
+            if shown(file.stem) != file.stem:
+                raise DataError(f"{folder}: the name of {shown(file.name)} is no UTF-8; rename it")
             if file.stem in out:
                 raise DataError(f"{folder}: {out[file.stem].name} and {file.name} have the same stem; remove one")
             out[file.stem] = file

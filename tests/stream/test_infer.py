@@ -479,3 +479,18 @@ def test_bench(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
     assert len(times.read_text().splitlines()) == 8
     for wrong in ("0", "101", "a,b", ""):
         assert "--percentile" in edgeseg_cli("bench", tiny_bundle, "--percentile", wrong).sentence(2)
+
+
+def test_names_that_are_no_utf8(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """As of old disks: OpenCV's drawing ended the process on them."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), decoded(clip)[0])
+    (folder / "a.png").rename(os.fsdecode(bytes(folder) + b"/x\xff.png"))
+    movie = Path(shutil.copy(clip, os.fsdecode(bytes(tmp_path) + b"/y\xff.mp4")))
+    for stream in (folder, movie):
+        out, events = tmp_path / f"out{stream.suffix}", tmp_path / f"{stream.suffix}.jsonl"
+        done = edgeseg_cli(*infer_words(tiny_bundle, stream, "--out", out, "--json", "-", "--events", events))
+        assert done.code == 0, done.err
+        assert done.json["frames"] == sum(row["type"] == "mask" for row in rows(events))
+    assert [file.name for file in (tmp_path / "out" / "masks").iterdir()] == ["x\\udcff.png"]

@@ -220,11 +220,14 @@ class LiveRun:
             late = sum(lane.violations for lane in lanes)
             if late > policy.max_violations:
                 raise GateError(f"{late} masks came later than {policy.max_latency_ms:g} ms (--max-latency-ms)")
-        if policy.frames is not None and all(lane.summary.frames >= policy.frames for lane in lanes):
+        ended = [lane.capture.ended and lane.capture.waiting() is None and not lane.busy for lane in lanes]
+        if policy.frames is not None and all(
+            over or lane.summary.frames >= policy.frames for lane, over in zip(lanes, ended, strict=True)
+        ):
             return True
         if policy.duration is not None and elapsed >= policy.duration:
             return True
-        return all(lane.capture.ended and lane.capture.waiting() is None and not lane.busy for lane in lanes)
+        return all(ended)
 
     def _close(self, nursery: Nursery) -> None:
         end = time.monotonic() + _CLOSE_S

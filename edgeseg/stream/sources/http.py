@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.network import NetworkCamera, Settings
@@ -13,7 +13,7 @@ _BURSTS = (".m3u8", ".m3u", ".mp4", ".mkv", ".ts", ".webm")
 def camera(url: str, _: SourceOptions) -> NetworkCamera:
     """HLS comes in segments of seconds and is played at its own pace; MJPEG is shown as it comes."""
     port = 443 if url.lower().startswith("https:") else 80
-    path = urlsplit(url).path.lower()
+    path = re.split("[?#]", url.lower(), maxsplit=1)[0]  # urlsplit refuses some addresses; connecting says so later
     if path.endswith(_BURSTS):
         options = {"probesize": "500000", "analyzeduration": "1000000"}
         if ".m3u" in path:

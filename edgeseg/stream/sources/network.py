@@ -150,7 +150,10 @@ class NetworkCamera:
 
 def _reach(url: str, port: int) -> None:
     """Asks for the port, again every half second: the kernel itself would wait seconds between two such attempts."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an IPv6 address without its closing bracket
+        raise Trouble("its address is none", final=True) from None
     try:
         host, port = parts.hostname or "", parts.port or port
     except ValueError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgeseg.data.dataset import IMAGE_SUFFIXES, read_frame
 from edgeseg.errors import InputError
+from edgeseg.names import shown
 from edgeseg.stream.frame import StreamFrame
 
 
@@ -23,7 +24,7 @@ class Stills:
     stills = True
 
     def __init__(self, pattern: str) -> None:
-        self.name = pattern
+        self.name = shown(pattern)
         self.warning = ""
         self.framerate: float | None = None
         self._files = find(pattern)
@@ -32,7 +33,7 @@ class Stills:
         self.length: int | None = len(self._files)
 
     def __iter__(self) -> Iterator[StreamFrame]:
-        names = [path.stem for path in self._files]
+        names = [shown(path.stem) for path in self._files]
         if len(set(names)) != len(names):  # of several folders: what is written must not be overwritten
             names = [f"{sequence:08d}-{stem}" for sequence, stem in enumerate(names)]
         for sequence, path in enumerate(self._files):

@@ -11,6 +11,7 @@ import av
 from av.video.reformatter import VideoReformatter
 
 from edgeseg.errors import InputError
+from edgeseg.names import shown
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.sources.color import to_bgr
 
@@ -26,7 +27,7 @@ class VideoFile:
     stills = False
 
     def __init__(self, path: Path) -> None:
-        self.name = str(path)
+        self._path, self.name = path, shown(str(path))
         self.warning = ""
         if not path.is_file():
             raise InputError(f"{path}: no such file; give the path of a video, a folder of pictures or a camera index")
@@ -79,7 +80,7 @@ class VideoFile:
             self.warning = f"{self.name}: {damaged} damaged frames or packets"
         elif self.length and packets < self.length and not self.warning:
             self.warning = f"{self.name}: ends after {packets} of {self.length} frames (truncated)"
-        elif not self.warning and ends_early(Path(self.name)):
+        elif not self.warning and ends_early(self._path):
             self.warning = f"{self.name}: ends after {frames} frames, in the middle of its data (truncated)"
 
     def close(self) -> None:

@@ -135,6 +135,13 @@ async def serve_page(channel: Channel, websocket: WebSocket) -> None:
                     await websocket.close(1001)
 
 
+async def _gone(receive: Receive, slot: Slot) -> None:
+    """Waits for the client to leave, which sending to it does not tell."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    slot.close()
+
+
 class Mjpeg(Response):
     """Annotated JPEGs, one after the other in one answer: what an <img> or a player shows without a script."""
 
@@ -144,8 +151,16 @@ class Mjpeg(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            if scope["method"] == "HEAD":
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
             with self._channel.watch(page=False) as slot:
-                await self._serve(slot, send)
+                hearing = asyncio.create_task(_gone(receive, slot))
+                try:
+                    await self._serve(slot, send)
+                finally:
+                    hearing.cancel()
         except Full:
             await PlainTextResponse("503: as many watch as may\n", 503)(scope, receive, send)
 

@@ -55,7 +55,8 @@ class Streams(Collector):
         warning = GaugeMetricFamily("edgeseg_drift_warning", "1 while the input drifts.", labels=["stream"])
         for channel, json in said.items():
             name = channel.stream
-            age.add_metric([name], json["age_ms"] / 1e3)
+            if json["sequence"] >= 0:  # before the first frame there is no age
+                age.add_metric([name], json["age_ms"] / 1e3)
             for one in STATES:
                 state.add_metric([name, one], float(json["state"] == one))
             for key, quantile in (("p50", "0.5"), ("p95", "0.95")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edgeseg.model import Model
 
 MOST_CONNECTIONS = 256
+# What clients get wrong is answered to them; without a handler Python would print it for the server's owner.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
 class Viewer:

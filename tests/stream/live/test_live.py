@@ -183,6 +183,14 @@ def test_a_run_of_n_frames_has_n(model) -> None:
         assert (summary.frames, len(notes.frames)) == (count, count)
 
 
+def test_a_run_of_n_frames_ends_with_a_stream_that_has_fewer(model, tiny_data: Path) -> None:
+    streams = ["phantom:colonoscopy", str(tiny_data / "clip.mp4")]
+    long, short = live(model, Policy(frames=30, duration=20), [[], []], streams)
+    assert long.frames >= 30
+    assert short.frames <= 12
+    assert long.seconds < 19
+
+
 def test_a_log_that_cannot_be_written_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stderr", full)

@@ -217,6 +217,12 @@ def test_videos_without_gpl(tmp_path: Path, edgeseg_cli, suffix: str) -> None:
             assert sum(1 for _ in video.decode(video=0)) >= 5
 
 
+def test_an_address_that_is_none(tiny_bundle: Path, edgeseg_cli) -> None:
+    for url in ("rtsp://user:pw@[::1", "http://[::1/x.mjpeg"):
+        said = edgeseg_cli("infer", "--stream", url, "--model", tiny_bundle, "--no-retry", "--quiet")
+        assert "its address is none" in said.sentence(4)
+
+
 def test_replay_of_a_recording_has_the_cameras_times(camera, tmp_path: Path, edgeseg_cli) -> None:
     from edgeseg.stream.sources import open_source
 

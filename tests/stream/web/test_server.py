@@ -345,6 +345,23 @@ def test_mjpeg_draws_the_state_in(show) -> None:
     pictures.close()
 
 
+def test_an_mjpeg_client_that_leaves_frees_its_place(show, monkeypatch: pytest.MonkeyPatch, get) -> None:
+    monkeypatch.setattr(channels, "MOST_VIEWERS", 2)
+    running = show()
+    running.feeds[0].frame()
+    for _ in range(2):
+        pictures = mjpeg(running.port)
+        next(pictures)
+        pictures.close()
+        with socket.create_connection(("127.0.0.1", running.port), 5) as plain:
+            plain.sendall(b"HEAD /stream/0.mjpeg HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert plain.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        end = time.monotonic() + 5
+        while 'edgeseg_viewers{stream="theatre-1"} 0.0' not in get(running.port, "/metrics")[2].decode():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
 def test_a_stalled_viewer_delays_nobody(show, unpack, get) -> None:
     """It takes nothing at all; the other gets its pictures, and the pipeline's write stays short."""
     running = show(size=(640, 480))
