@@ -3,8 +3,8 @@
 A bare graph says what it is in its metadata; one that does not is refused. A graph that keeps
 tensors in other files is refused as well: runtimes open those files, relative to the working
 folder even where the graph comes from memory, and no hash covers them. So is one with an operator
-that is not listed here: loops and operators whose output is as large as a number in the file says
-would let a few hundred bytes take a device's memory or never end. Only the protobuf messages on the
+that is not listed here: with loops, and with operators that make a tensor from a shape alone, a few
+hundred bytes would take a device's memory or never end. Only the protobuf messages on the
 way there are walked.
 """
 

@@ -10,8 +10,8 @@
 namespace edgeseg {
 namespace {
 
-// As in edgeseg/onnx_metadata.py, in the order of their bytes. No loops, and nothing whose output is as large as a number in the file
-// says: a few hundred bytes would take a device's memory or never end.
+// As in edgeseg/onnx_metadata.py, in the order of their bytes. No loops, and none of those that make a tensor from a shape alone: a few
+// hundred bytes would take a device's memory or never end.
 constexpr std::string_view allowed_ops[] = {
     "Abs", "Add", "And", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "Concat", "Constant", "Conv",
     "ConvTranspose", "Cos", "DepthToSpace", "DequantizeLinear", "Div", "Einsum", "Elu", "Equal", "Erf", "Exp", "Flatten",

@@ -5,7 +5,8 @@
 namespace edgeseg {
 
 // Refuses a graph that keeps tensors in other files: runtimes open those relative to the working folder, even for a graph given from
-// memory, and a bundle's files are only those its manifest lists. Refuses operators that edgeseg does not write, loops among them. Only protobuf's outer form is walked, nothing is built.
+// memory, and a bundle's files are only those its manifest lists. Refuses operators that are not listed, and loops. Only protobuf's
+// outer form is walked, nothing is built.
 // Throws Error(EDGESEG_E_MANIFEST) whose sentence follows the graph's name.
 void check_onnx(const Bytes& model);
 

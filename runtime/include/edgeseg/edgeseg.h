@@ -59,8 +59,9 @@ enum {
     EDGESEG_LIVE,      /* a mask to be shown */
     EDGESEG_FROZEN,    /* the picture has not changed for 1 s of captured_ns: at most 1 in 1,000 values of the fitted frame differ by
                           more than 1 grey level from the first such frame. A mask is written. Needs captured_ns */
-    EDGESEG_NO_SIGNAL, /* no picture: 99 % of the pixels in every 4th row of the fitted region black (all of B, G, R <= 16), white (all >= 239) or of one
-                          colour (each within 2 grey levels of its mean), or noise (neighbours uncorrelated). The mask is all 0 */
+    EDGESEG_NO_SIGNAL, /* no picture: 99 % of the pixels in every 4th row of the fitted region black (all of B, G, R <= 16), white
+                          (all >= 239) or of one colour (each within 2 grey levels of its mean), or noise (neighbours uncorrelated).
+                          The mask is all 0 */
     EDGESEG_INVALID,   /* no trustworthy mask: the engine failed, or every pixel came out positive, as after NaN. The mask is all 0,
                           unless the call was refused for its arguments: see edgeseg_run */
     EDGESEG_STALE,     /* older than stale_ns, or newer than now, which means two different clocks */
@@ -136,7 +137,8 @@ typedef struct {
     edgeseg_object *objects; /* 8-connected components, largest first, or NULL */
     uint64_t *class_area;    /* pixels of the mask per class, index 0 the background, or NULL */
     /* from here on written by edgeseg_run, also when it fails */
-    uint32_t object_count; /* objects found, 0 if neither mask, objects nor class_area is given; only the object_capacity largest are written */
+    uint32_t object_count; /* objects found; only the object_capacity largest are written. 0 where neither mask, objects nor
+                              class_area is given */
     int32_t signal;
     edgeseg_rect region; /* the part of the frame that was used: the content box or roi, after cropping */
     uint64_t sequence;
@@ -172,12 +174,14 @@ EDGESEG_API edgeseg_status edgeseg_find_content(edgeseg_session *session, const 
 /* One frame in, one mask out. A failed engine is EDGESEG_E_BACKEND with signal INVALID and an empty mask: show the video without it and
    call again with the next frame. A call that is refused for its arguments or buffers is INVALID too and leaves the buffers alone. */
 EDGESEG_API edgeseg_status edgeseg_run(edgeseg_session *session, const edgeseg_frame *frame, edgeseg_result *result);
-/* The state to show now: the result's own, or STALE or LOST by its age. A result that no run has written yet: set its signal to EDGESEG_LOST. stale_ns 0: 500 ms, lost_ns 0: 3 s. NULL result: LOST. */
+/* The state to show now: the result's own, or STALE or LOST by its age. stale_ns 0: 500 ms, lost_ns 0: 3 s. NULL result: LOST. Set
+   signal to EDGESEG_LOST yourself in a result that no run has written yet. */
 EDGESEG_API int32_t edgeseg_signal(const edgeseg_result *result, int64_t now_ns, int64_t stale_ns, int64_t lost_ns);
 EDGESEG_API edgeseg_status edgeseg_get_statistics(const edgeseg_session *session, edgeseg_statistics *out);
 /* Power-on test: replays the bundle's golden frames through fit and engine. EDGESEG_OK if all came out as they should, otherwise
-   EDGESEG_E_SELFTEST and a sentence in error; EDGESEG_E_FILE or EDGESEG_E_HASH if a golden file is missing or changed. passed and worst_diff (grey levels of probability) may be NULL. Allocates; a stream that
-   runs in this session is forgotten as by edgeseg_prepare. */
+   EDGESEG_E_SELFTEST and a sentence in error; EDGESEG_E_FILE or EDGESEG_E_HASH if a golden file is missing or changed. passed and
+   worst_diff (grey levels of probability) may be NULL. Allocates; a stream that runs in this session is forgotten as by
+   edgeseg_prepare. */
 EDGESEG_API edgeseg_status edgeseg_selftest(edgeseg_session *session, uint32_t *passed, uint32_t *worst_diff, char *error, size_t error_size);
 EDGESEG_API void edgeseg_close(edgeseg_session *session); /* NULL is fine */
 
