@@ -501,7 +501,7 @@ def test_full_disk_keeps_what_was_recorded(tmp_path: Path) -> None:
         (place / "out.mp4").write_bytes(b"old")
         events = tmp_path / "e.jsonl"
         words = infer("--stream", "phantom:colonoscopy?frames=12", "--out", place / "out.mp4", "--events", events)
-        done = subprocess.run([*words, "--duration", "5"], capture_output=True, text=True)
+        done = subprocess.run([*words, "--duration", "10"], capture_output=True, text=True)
         assert done.returncode == 5, done.stderr
         assert "no space left while writing" in done.stderr.splitlines()[-1]
         assert (place / "out.mp4").read_bytes() == b"old"
