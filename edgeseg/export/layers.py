@@ -16,7 +16,7 @@ LAYERS = ("Conv", "ConvTranspose", "Gemm")
 KNOWN = {
     *LAYERS, "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Sigmoid", "Softmax", "Concat", "Resize",
     "GlobalAveragePool", "AveragePool", "MaxPool", "Cast", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze",
-    "Slice", "Gather", "Split", "Expand", "Shape", "Identity", "Constant", "ConstantOfShape", "Round", "Clip", "Sqrt",
+    "Slice", "Gather", "Split", "Shape", "Identity", "Constant", "Round", "Clip", "Sqrt",
     "Pow", "ReduceMean", "ReduceSum", "ReduceL2", "ReduceMax", "LeakyRelu", "PRelu", "Tanh", "Exp", "Pad",
     "BatchNormalization", "Neg", "Reciprocal", "Max", "Min", "HardSigmoid", "HardSwish", "Where", "Equal",
     "LpNormalization", "Abs", "Log", "Erf",
@@ -24,7 +24,7 @@ KNOWN = {
 _NON_NEGATIVE = ("Relu", "Sigmoid", "Softmax", "HardSigmoid", "Abs", "Sqrt", "Exp", "ReduceL2")
 _KEEPS_SIGN = (
     "MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "Concat", "Add", "Mul", "Identity", "Reshape", "Flatten",
-    "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "ReduceMean", "ReduceSum", "ReduceMax", "Expand", "Gather",
+    "Transpose", "Squeeze", "Unsqueeze", "Slice", "Split", "ReduceMean", "ReduceSum", "ReduceMax", "Gather",
 )  # fmt: skip
 
 

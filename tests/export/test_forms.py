@@ -9,8 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from edgeseg import onnx_metadata
 from edgeseg.errors import ModelError
-from edgeseg.export import forms, parity
+from edgeseg.export import forms, layers, parity
 
 
 def values(data: bytes) -> tuple[onnx.ModelProto, dict[str, np.ndarray], dict[str, onnx.NodeProto]]:
@@ -120,6 +121,10 @@ def test_excluded_layers_are_float(small: Any) -> None:
     join = next(node for node in model.graph.node if node.name == "join")
     assert join.input[1] in constants
     assert producer[join.input[0]].op_type == "Concat"
+
+
+def test_what_is_known_may_run() -> None:
+    assert layers.KNOWN <= onnx_metadata.ALLOWED_OPS
 
 
 def test_an_unknown_op_is_named(small: Any) -> None:
