@@ -287,6 +287,7 @@ def test_huge_onnx_is_not_read(tmp_path: Path) -> None:
         ({"streams": 0}, "streams=0"),
         ({"batch": 0}, "batch=0"),
         ({"threads": -1}, "threads=-1"),
+        ({"cuda_graph": True, "backend": "openvino"}, "CUDA graph needs an engine on a GPU"),
         ({"threshold": 50.0}, "threshold=50.0: give a probability"),
         ({"threshold": float("nan")}, "threshold=nan"),
     ],

@@ -73,6 +73,7 @@ def choose(
     Raises:
         BackendError: a runtime that was asked for is missing or refuses.
         ModelError: no graph for what was asked.
+        UsageError: no such backend, or a CUDA graph without a GPU.
     """
     passed_over = ""
     if backend == "tensorrt" or (backend == "auto" and source.manifest is not None and source.manifest.engines):
@@ -90,6 +91,8 @@ def choose(
             return engines.load(
                 source, chosen, EngineOptions(chosen.entry.precision, device=device, cuda_graph=cuda_graph)
             )
+    if cuda_graph:
+        raise UsageError(f"a CUDA graph needs an engine on a GPU (--backend tensorrt){passed_over}")
     names = list(BACKENDS) if backend == "auto" else [backend]
     problems = []
     for name in names:

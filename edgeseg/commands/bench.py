@@ -53,10 +53,6 @@ def command(
         cuda_graph=True if cuda_graph else None,
     )  # fmt: skip
     with loaded:
-        if cuda_graph and loaded.engine.backend != "tensorrt":
-            raise UsageError(
-                f"--useCudaGraph is for engines on a GPU (--backend tensorrt), not {loaded.engine.backend}"
-            )
         result = bench(loaded, how)
     if export_times is not None:
         atomic_write(export_times, result.export_times())

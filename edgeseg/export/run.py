@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import edgeseg
-from edgeseg import atomic, backends, golden
+from edgeseg import atomic, backends, golden, onnx_metadata
 from edgeseg import manifest as mf
 from edgeseg.backends.base import EngineOptions
 from edgeseg.bundle import SUFFIX, Source, open_model, require_manifest, resized
@@ -131,7 +131,7 @@ def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[c
 
     Raises:
         GateError: the graph differs from the network.
-        ModelError: the bundle has no float graph.
+        ModelError: the bundle has no float graph, or the network has an operator that no graph may have.
     """
     if source.kind != "run":
         entry = next((one for one in run.graphs if one.form == "float" and one.resize == "host"), None)
@@ -145,6 +145,8 @@ def float_graph(source: Source, run: mf.Manifest, opset: int, frames: Sequence[c
     net = load_run(source)
     predictor = RunPredictor(net)
     graph = frame_graph.export(net, run, opset=opset)
+    if fault := onnx_metadata.fault(graph):
+        raise ModelError(f"{source.path}: the exported graph {fault}; no bundle was written")
     step("comparing with the network")
     return Float(graph, opset, check.agree(graph, predictor, list(frames)) if frames else [])
 

@@ -2,6 +2,7 @@
 
 #include <locale.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -151,7 +152,7 @@ Json parse_json(const char* data, std::size_t size) {
     if (size > max_bytes) throw Error(EDGESEG_E_MANIFEST, "is over 1 MiB");
     if (size >= 3 && std::memcmp(data, "\xef\xbb\xbf", 3) == 0) throw Error(EDGESEG_E_MANIFEST, "begins with a byte order mark");
     // The parser takes it for the end, and whatever follows would go unread.
-    if (std::memchr(data, 0, size) != nullptr) throw Error(EDGESEG_E_MANIFEST, "holds a NUL byte");
+    if (std::find(data, data + size, '\0') != data + size) throw Error(EDGESEG_E_MANIFEST, "holds a NUL byte");
     Json root;
     Builder builder(root);
     const PlainNumbers plain_numbers;

@@ -185,7 +185,7 @@ std::uint32_t Post::measure(std::uint8_t* mask, std::size_t stride, std::uint32_
         areas[component.class_index] += component.area;
         areas[0] -= component.area;
     }
-    if (drops_small()) found = components_.drop(mask, stride, min_area_, areas);
+    if (min_area_ > 0.0) found = components_.drop(mask, stride, min_area_, areas);
     const std::size_t written = std::min<std::size_t>(found, capacity);
     components_.sort(written);
     for (std::size_t i = 0; i < written; ++i) {

@@ -30,7 +30,6 @@ public:
                           std::uint32_t capacity);
     // A mask for callers who want only objects or areas.
     std::uint8_t* own_mask() noexcept { return own_mask_.get(); }
-    bool drops_small() const noexcept { return min_area_ > 0.0; }
 
 private:
     void upsample_row(const std::uint8_t* probability, int channel, int y, std::uint8_t* out);

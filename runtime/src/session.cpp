@@ -242,17 +242,16 @@ void Session::run(const edgeseg_frame& frame, edgeseg_result& result) {
         result.post_ms = milliseconds(inferred, done);
         latencies_.add(static_cast<double>(milliseconds(start, done)));
     } catch (const std::exception& error) {
-        if (reached) ++invalid_;
-        give_up(result, checked ? &mask : nullptr, error.what());
+        give_up(result, checked ? &mask : nullptr, reached, error.what());
         throw;
     } catch (...) {
-        if (reached) ++invalid_;
-        give_up(result, checked ? &mask : nullptr, "an unknown exception");
+        give_up(result, checked ? &mask : nullptr, reached, "an unknown exception");
         throw;
     }
 }
 
-void Session::give_up(edgeseg_result& result, const MaskOut* mask, const char* why) noexcept {
+void Session::give_up(edgeseg_result& result, const MaskOut* mask, bool reached, const char* why) noexcept {
+    if (reached) ++invalid_;
     if (mask != nullptr) write_empty(*mask, result);
     has_past_ = false;
     result.signal = EDGESEG_INVALID;

@@ -54,8 +54,8 @@ private:
     std::int32_t look(const edgeseg_frame& frame, edgeseg_result& result);
     void write_mask(const std::uint8_t* probability, const edgeseg_result& result, const MaskOut& mask, edgeseg_result& out);
     void write_empty(const MaskOut& mask, edgeseg_result& result) noexcept;
-    // mask: what to empty, NULL if it was not checked yet.
-    void give_up(edgeseg_result& result, const MaskOut* mask, const char* why) noexcept;
+    // mask: what to empty, NULL if it was not checked yet; reached: the engine.
+    void give_up(edgeseg_result& result, const MaskOut* mask, bool reached, const char* why) noexcept;
     // Returns what is wrong, or "".
     std::string replay(const Golden& golden, std::uint32_t& worst);
 

@@ -21,7 +21,9 @@ from edgeseg.bundle import open_model
 from edgeseg.errors import GateError
 from edgeseg.export import check, frame_graph
 from edgeseg.manifest import Manifest
+from edgeseg.nets import NETS
 from edgeseg.nets.frame import FrameNet
+from edgeseg.nets.npnet import NPNet
 from edgeseg.train.load import RunPredictor, load_run
 
 
@@ -143,6 +145,21 @@ def test_a_graph_that_differs_is_caught(run: tuple[FrameNet, Manifest]) -> None:
     with pytest.raises(GateError, match="differs from the network by .*; no bundle was written") as caught:
         check.agree(graph, lambda _: off, [frame])
     assert caught.value.exit_code == 7
+
+
+def test_an_operator_that_no_graph_may_have_ends_the_export(
+    tiny_run: Path, tmp_path: Path, edgeseg_cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a bundle would be written and never load."""
+
+    class Summed(NPNet):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cumsum(super().forward(x), 2)
+
+    monkeypatch.setitem(NETS, "npnet", Summed)
+    said = edgeseg_cli("export", tiny_run, "--out", tmp_path / "new.edgeseg", "--quiet").sentence(3)
+    assert "'CumSum', which edgeseg does not run" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_gate_and_what_the_command_says(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:

@@ -152,7 +152,7 @@ class Mjpeg(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if scope["method"] == "HEAD":
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                await self._begin(send)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             with self._channel.watch(page=False) as slot:
@@ -164,9 +164,12 @@ class Mjpeg(Response):
         except Full:
             await PlainTextResponse("503: as many watch as may\n", 503)(scope, receive, send)
 
-    async def _serve(self, slot: Slot, send: Send) -> None:
+    async def _begin(self, send: Send) -> None:
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def _serve(self, slot: Slot, send: Send) -> None:
+        await self._begin(send)
         with contextlib.suppress(TimeoutError, OSError):
             while not slot.closed:
                 async with slot.patience(PATIENCE_S):
