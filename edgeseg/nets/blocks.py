@@ -77,6 +77,14 @@ class RSEP(nn.Module):
         return y
 
 
+def spread(pooled: Tensor, like: Tensor) -> Tensor:
+    """One value a channel at every pixel: [B, C, 1, 1] → [B, C, H, W], H and W those of ``like``.
+
+    A resize and no ``expand()``, whose shape arithmetic no graph of a bundle may hold (edgeseg/onnx_metadata.py).
+    """
+    return F.interpolate(pooled, like.shape[2:], mode="nearest")
+
+
 class ASPP(nn.Module):
     """Atrous spatial pyramid pooling (Chen et al. 2017), for the ablation: 1×1, dilations 6, 12, 18, image pooling.
 
@@ -101,6 +109,6 @@ class ASPP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] → [B, C, H, W]."""
-        pooled = F.relu(self.pool(F.adaptive_avg_pool2d(x, 1))).expand(-1, -1, *x.shape[2:])
+        pooled = spread(F.relu(self.pool(F.adaptive_avg_pool2d(x, 1))), x)
         y: Tensor = self.fuse(torch.cat([*(branch(x) for branch in self.branches), pooled], dim=1))
         return y

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from edgeseg.nets.baselines import resnet
 from edgeseg.nets.baselines.fcn8s import enlarge
-from edgeseg.nets.blocks import ConvBlock
+from edgeseg.nets.blocks import ConvBlock, spread
 
 RATES = (6, 12, 18)
 
@@ -28,7 +28,7 @@ class Pyramid(nn.Module):
         self.fuse = ConvBlock((2 + len(RATES)) * outputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = F.relu(self.pool(F.adaptive_avg_pool2d(x, 1))).expand(-1, -1, *x.shape[2:])
+        pooled = spread(F.relu(self.pool(F.adaptive_avg_pool2d(x, 1))), x)
         y: Tensor = self.fuse(torch.cat([*(branch(x) for branch in self.branches), pooled], 1))
         return y
 
