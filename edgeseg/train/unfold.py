@@ -20,8 +20,10 @@ from torch import Tensor, nn
 
 from edgeseg import onnx_metadata
 from edgeseg.errors import ModelError
+from edgeseg.nets.attention import DNL
 from edgeseg.nets.frame import FrameNet
 from edgeseg.train.checkpoint import first_line
+from edgeseg.train.unfold_dnl import dnl_weights
 
 
 def unfold(net: FrameNet, graph: bytes, where: str) -> None:
@@ -48,9 +50,14 @@ def unfold(net: FrameNet, graph: bytes, where: str) -> None:
     for path, module in net.net.named_modules():
         if isinstance(module, nn.BatchNorm2d):
             norms[f"net.{path}"] = module
+        if isinstance(module, DNL):  # in the graph its nodes bear the name of the module that calls it
+            block = path.rpartition(".")[0]
+            theirs = {f"net.{path}.{name}": value for name, value in dnl_weights(model, block).items()}
+            if f"{block}.v.weight" in values and theirs:
+                found |= theirs | {f"net.{path}.v.weight": values[f"{block}.v.weight"]}
     for name in [one for one in state if one.startswith("net.")]:
         path, _, kind = name.rpartition(".")
-        if path in norms:
+        if path in norms or name in found:
             continue
         there = f"{path.removeprefix('net.')}.{kind}"
         block, norm = _block(path)

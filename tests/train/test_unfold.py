@@ -27,29 +27,38 @@ if TYPE_CHECKING:
     from tests.conftest import Ran
 
 
-def frames(count: int = 4) -> torch.Tensor:
-    """Smooth frames uint8 [N, 216, 288, 3], the size of the zoo's graph."""
+def frames(count: int = 4, height: int = 216, width: int = 288) -> torch.Tensor:
+    """Smooth frames uint8 [N, h, w, 3], of the size of the zoo's polyp graph unless said otherwise."""
     small = np.random.default_rng(0).uniform(20, 235, (count, 3, 9, 12)).astype(np.float32)
-    large = nn.functional.interpolate(torch.from_numpy(small), (216, 288), mode="bicubic")
+    large = nn.functional.interpolate(torch.from_numpy(small), (height, width), mode="bicubic")
     return large.clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous()
 
 
-def unfolded() -> tuple[FrameNet, bytes]:
-    start = open_start("npnet-polyp")
-    net = make_net(recipes.load("npnet-polyp-fine")[0]).eval()
-    unfold(net, start.data, "--from npnet-polyp")
+def unfolded(model: str = "npnet-polyp", recipe: str = "npnet-polyp-fine") -> tuple[FrameNet, bytes]:
+    start = open_start(model)
+    net = make_net(recipes.load(recipe)[0]).eval()
+    unfold(net, start.data, f"--from {model}")
     return net, start.data
 
 
-def test_it_computes_what_the_graph_does_before_and_after_settling() -> None:
-    net, graph = unfolded()
-    shown = frames()
+@pytest.mark.parametrize(
+    ("model", "recipe", "size"),
+    [
+        ("npnet-polyp", "npnet-polyp-fine", (216, 288)),
+        ("dnlnet-vessel", "dnlnet-drive-large-upright", (760, 760)),  # attention is exported as products of matrices
+    ],
+)
+def test_it_computes_what_the_graph_does_before_and_after_settling(
+    model: str, recipe: str, size: tuple[int, int]
+) -> None:
+    net, graph = unfolded(model, recipe)
+    shown = frames(4 if size[0] < 400 else 2, *size)
     session = onnxruntime.InferenceSession(graph)
     wanted = np.concatenate([session.run(None, {"frame": one[None].numpy()})[0] for one in shown])
     with torch.no_grad():
         for _ in range(2):
             assert np.abs(net(shown).numpy().astype(int) - wanted).max() <= 1
-            settle(net, [shown[:2], shown[2:]])
+            settle(net, shown.split(len(shown) // 2))
 
 
 def test_settled_it_computes_the_same_in_training() -> None:
@@ -79,8 +88,12 @@ def test_a_graph_of_another_network() -> None:
     with pytest.raises(ModelError, match=r"here: its float graph has no stages\.3\.squeeze\.bias; begin with a run"):
         unfold(make_net(wider), start.data, "here")
     vessel = open_start("dnlnet-vessel")
+    standard = recipes.load("dnlnet-drive")[0]
+    standard.network.options["attention"] = "nl"
     with pytest.raises(ModelError, match=r"here: its float graph has no fusions.*; begin with a run"):
-        unfold(make_net(recipes.load("dnlnet-drive")[0]), vessel.data, "here")
+        unfold(make_net(standard), vessel.data, "here")
+    with pytest.raises(ModelError, match=r"here: its float graph has no .*; begin with a run"):
+        unfold(make_net(standard), start.data, "here")
 
 
 @pytest.mark.parametrize("kind", ["garbage", "cut", "text", "elsewhere"])
