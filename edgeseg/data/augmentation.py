@@ -75,6 +75,8 @@ def build(settings: Augmentation, height: int, width: int) -> Compose:
         steps.append(RandColour(settings.gain, settings.colour))
     if settings.gamma:
         steps.append(RandGamma(settings.gamma))
+    if settings.shade:
+        steps.append(RandShade(settings.shade))
     if settings.highlights:
         steps.append(RandHighlights(settings.highlights))
     if settings.blur:
@@ -203,6 +205,25 @@ class RandGamma(Randomizable, MapTransform):
             power = np.exp(self.R.uniform(-1, 1) * np.log1p(self.gamma))
             frame = np.clip(np.asarray(out["frame"], np.float32) / 255, 0, 1)
             out["frame"] = (255 * frame**power).astype(np.float32)
+        return out
+
+
+class RandShade(Randomizable, MapTransform):
+    """Light that falls unevenly: the frame times exp(a·x + b·y + c·(x² + y² - 2/3)), x and y from -1 to 1.
+
+    a, b and c are drawn evenly from -``shade`` to ``shade``. MONAI's RandBiasField has no slope along the second axis.
+    """
+
+    def __init__(self, shade: float) -> None:
+        super().__init__(("frame",))
+        self.shade = shade
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Sample:
+        out = dict(data)
+        frame = np.asarray(out["frame"], np.float32)
+        y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in frame.shape[1:])
+        a, b, c = self.R.uniform(-self.shade, self.shade, 3).astype(np.float32)
+        out["frame"] = frame * np.exp(a * x + c * (x * x - 1 / 3)) * np.exp(b * y + c * (y * y - 1 / 3))[:, None]
         return out
 
 

@@ -9,6 +9,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+from edgeseg.data.chase import chase_db1
 from edgeseg.data.dataset import Dataset, Pair, find_images, pair_up, read_list
 from edgeseg.data.drive import TERMS, drive, with_fields
 from edgeseg.errors import DataError
@@ -186,5 +187,6 @@ LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (
     lung_slices,
     drive,
     drive_copy,
+    chase_db1,
     folder,
 )

@@ -166,6 +166,7 @@ class Augmentation(Part):
     gain: Fraction = 0.0
     colour: Fraction = 0.0
     gamma: Factor = 0.0
+    shade: Factor = 0.0
     blur: Fraction = 0.0
     noise: Fraction = 0.0
     border: Fraction = 0.0

@@ -43,8 +43,8 @@ def run(settings: Augmentation, seed: int = 0, patch: int = 0, count: int = 12) 
 
 
 EVERYTHING = Augmentation(
-    flip=True, rotate=90, zoom_out=0.8, zoom_in=0.5, stretch=0.2, shift=0.1, gain=0.2, colour=0.2, gamma=0.4, blur=0.5,
-    noise=0.02, jpeg=0.5, highlights=0.5, border=0.5, cutout=0.5, negative=0.3, near=0.3, paste=0.5,
+    flip=True, rotate=90, zoom_out=0.8, zoom_in=0.5, stretch=0.2, shift=0.1, gain=0.2, colour=0.2, gamma=0.4, shade=0.3,
+    blur=0.5, noise=0.02, jpeg=0.5, highlights=0.5, border=0.5, cutout=0.5, negative=0.3, near=0.3, paste=0.5,
 )  # fmt: skip
 
 
@@ -311,6 +311,7 @@ def test_in_the_mean_it_is_the_frame_by_frame_augmentation() -> None:
         {"highlights": 1.0},
         {"cutout": 1.0},
         {"near": 1.0},
+        {"shade": 0.5},
     ]
     sample = {
         "frame": frames[0].permute(2, 0, 1).numpy().astype(np.float32),
@@ -338,3 +339,15 @@ def test_in_the_mean_it_is_the_frame_by_frame_augmentation() -> None:
             lambda both: both[1].mean() * 1000,
         ):
             assert figure(ours) == pytest.approx(figure(was), rel=0.12), (group, figure(ours), figure(was))
+
+
+def test_shade_slopes_along_both_axes_and_keeps_the_middle() -> None:
+    frames = torch.full((64, 3, 41, 41), 100.0)
+    image = light.shade(frames, 0.5, Draw(torch.device("cpu"), 0))
+    assert torch.equal(image[:, :1].expand(-1, 3, -1, -1), image)  # light has no colour of its own
+    across, down = (image[:, 0, 20, 40] / image[:, 0, 20, 0]).log(), (image[:, 0, 40, 20] / image[:, 0, 0, 20]).log()
+    for slope in (across, down):
+        assert slope.abs().max() <= 1.0
+        assert slope.std() > 0.4
+    assert abs(float(torch.corrcoef(torch.stack([across, down]))[0, 1])) < 0.4
+    assert float((image.log().mean((1, 2, 3)) - np.log(100)).abs().max()) < 0.03

@@ -237,7 +237,7 @@ def test_networks_options_are_checked_when_it_is_built(tmp_path: Path) -> None:
 def test_the_most_that_augmentation_may_do() -> None:
     """Each key's bound, one by one and all together, on a small frame and on a batch."""
     bounds = dict.fromkeys(recipes.Augmentation.model_fields, 1.0)
-    bounds |= {"flip": True, "rotate": 180, "stretch": 0.9, "zoom_in": 3, "zoom_out": 3, "gamma": 3}
+    bounds |= {"flip": True, "rotate": 180, "stretch": 0.9, "zoom_in": 3, "zoom_out": 3, "gamma": 3, "shade": 3}
     for name in bounds.keys() - {"flip"}:
         with pytest.raises(ValidationError, match=name):
             recipes.Augmentation(**bounds | {name: bounds[name] + 0.01})

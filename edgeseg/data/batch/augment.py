@@ -72,6 +72,8 @@ def _seen(image: Tensor, settings: Augmentation, draw: Draw) -> Tensor:
         image = light.colour(image, settings.gain, settings.colour, draw)
     if settings.gamma:
         image = light.gamma(image, settings.gamma, draw)
+    if settings.shade:
+        image = light.shade(image, settings.shade, draw)
     if settings.highlights:
         image = light.highlights(image, settings.highlights, draw)
     if settings.blur:

@@ -32,6 +32,15 @@ def gamma(frames: Tensor, limit: float, draw: Draw) -> Tensor:
     return 255 * (frames / 255).clamp(0, 1) ** power[:, None, None, None]
 
 
+def shade(frames: Tensor, limit: float, draw: Draw) -> Tensor:
+    """Times exp(a·x + b·y + c·(x² + y² - 2/3)), x and y from -1 to 1; a, b, c evenly from -limit to limit."""
+    count, _, height, width = frames.shape
+    y, x = (torch.linspace(-1, 1, size, device=frames.device) for size in (height, width))
+    a, b, c = (draw.uniform(-limit, limit, count, 1) for _ in range(3))
+    across, down = (a * x + c * (x * x - 1 / 3)).exp(), (b * y + c * (y * y - 1 / 3)).exp()
+    return frames * across[:, None, None, :] * down[:, None, :, None]
+
+
 def highlights(frames: Tensor, share: float, draw: Draw) -> Tensor:
     """Small blown-out ellipses with soft edges on this share of the frames."""
     count, _, height, width = frames.shape
