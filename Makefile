@@ -29,8 +29,9 @@ CLOCK := tests/stream/live tests/stream/web
 
 test: $(STAMP) $(VENV)/.pycuda runtime
 	sh tests/stream/live/setup.sh
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(addprefix --ignore=,$(CLOCK))
-	$(BIN)/python -m pytest $(CLOCK)
+	failed=0; \
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(addprefix --ignore=,$(CLOCK)) || failed=1; \
+	$(BIN)/python -m pytest $(CLOCK) && exit $$failed
 
 test-all: $(STAMP) $(VENV)/.pycuda runtime-all
 	sh tests/stream/live/setup.sh chromium nftables

@@ -91,9 +91,11 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated as Ctrl-C is (outputs are finalised), with an exit code of its own."""
+    """One of :data:`_ENDS`, treated as Ctrl-C is (outputs are finalised), with an exit code of its own."""
 
 
+# Asked to end, and the terminal closed.
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 # Typer and Lightning each turn a KeyboardInterrupt into something of their own; this remembers which signal it was.
 _received: list[int] = []
 
@@ -107,7 +109,9 @@ def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> NoReturn:
     """Entry point of ``edgeseg``."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in _ENDS:
+        if number == signal.SIGTERM or signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, _terminate)
     code = run()
     if any(thread.name == "edgeseg infer" for thread in threading.enumerate()):
         # It hangs in a runtime, whose own clean-up would wait for it for ever; every output is finished already.
@@ -144,7 +148,9 @@ def run(args: list[str] | None = None) -> int:
             return _stopped(f"{error.filename}: {error.strerror}; give another path", 3)
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EIO):
             return _bug(error, verbose=verbose)
-        return _stopped(f"standard output cannot be written ({error.strerror})", 5)
+        if signal.SIGHUP not in _received:  # then it is the closed terminal, not another fault
+            return _stopped(f"standard output cannot be written ({error.strerror})", 5)
+        code = 128 + signal.SIGHUP
     except RuntimeError as error:
         if not str(error).startswith("Symlink loop"):  # Python 3.11's Path.resolve
             return _bug(error, verbose=verbose)
@@ -154,8 +160,9 @@ def run(args: list[str] | None = None) -> int:
         if usage is not None:
             return usage
         return _bug(error, verbose=verbose)
-    if signal.SIGTERM in _received:
-        return _stopped("stopped by SIGTERM", 128 + signal.SIGTERM)
+    for number in _ENDS:
+        if number in _received:
+            return _stopped(f"stopped by {number.name}", 128 + number)
     return _stopped("interrupted", code) if code == _INTERRUPTED else code
 
 

@@ -162,13 +162,22 @@ def test_ctrl_c_while_loading() -> None:
     assert again.stdout.startswith("edgeseg ")
 
 
-def test_sigterm() -> None:
-    code = (
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_asked_to_end(name: str, code: int) -> None:
+    program = (
         "import os, signal; from edgeseg import cli, doctor;"
-        "doctor.examine = lambda: os.kill(os.getpid(), signal.SIGTERM); cli.main()"
+        f"doctor.examine = lambda: os.kill(os.getpid(), signal.{name}); cli.main()"
     )
-    done = python(code, "doctor")
-    assert (done.returncode, done.stderr) == (143, "edgeseg: stopped by SIGTERM\n")
+    done = python(program, "doctor")
+    assert (done.returncode, done.stderr) == (code, f"edgeseg: stopped by {name}\n")
+
+
+def test_a_closed_terminal_ends_nothing_under_nohup() -> None:
+    program = (
+        "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); from edgeseg import cli;"
+        "os.kill(os.getpid(), signal.SIGHUP); cli.main()"
+    )
+    assert python(program, "--version").returncode == 0
 
 
 def test_every_error_has_its_code_in_the_tree() -> None:

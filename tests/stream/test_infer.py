@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -387,18 +388,24 @@ def test_full_disk(tiny_bundle: Path, clip: Path, small_disk: Path, edgeseg_cli,
 # Stopped from outside.
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals(tiny_bundle: Path, clip: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """Outputs are finished and playable, nothing temporary is left, and it takes no two seconds."""
-    long = tmp_path / "long.mp4"
+def long_clip(clip: Path, folder: Path, frames: int = 5000) -> Path:
+    """The clip's frames over and over."""
+    long = folder / "long.mp4"
     pictures = decoded(clip)
     with av.open(str(long), "w") as video:
         stream = video.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
         stream.options = {"preset": "ultrafast"}
-        for index in range(5000):
+        for index in range(frames):
             video.mux(stream.encode(av.VideoFrame.from_ndarray(pictures[index % FRAMES], format="bgr24")))
         video.mux(stream.encode(None))
+    return long
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals(tiny_bundle: Path, clip: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """Outputs are finished and playable, nothing temporary is left, and it takes no two seconds."""
+    long = long_clip(clip, tmp_path)
     out = tmp_path / "out"
     call = [sys.executable, "-m", "edgeseg.cli", "infer", "--stream", str(long), "--model", str(tiny_bundle)]
     call += ["--out", str(out), "--threshold", "0"]
@@ -494,3 +501,24 @@ def test_names_that_are_no_utf8(tiny_bundle: Path, clip: Path, tmp_path: Path, e
         assert done.code == 0, done.err
         assert done.json["frames"] == sum(row["type"] == "mask" for row in rows(events))
     assert [file.name for file in (tmp_path / "out" / "masks").iterdir()] == ["x\\udcff.png"]
+
+
+def test_a_closed_terminal_finishes_the_outputs(tiny_bundle: Path, clip: Path, tmp_path: Path) -> None:
+    """The progress bar has nowhere to go then; what ended the command is still the terminal, not an output."""
+    out, long = tmp_path / "out", long_clip(clip, tmp_path, 1500)
+    call = [sys.executable, "-m", "edgeseg.cli", "infer", "--stream", str(long), "--model", str(tiny_bundle)]
+    master, slave = pty.openpty()
+    # The first terminal that the leader of a session opens is its own.
+    opened = f'exec "$@" < {os.ttyname(slave)} > {os.ttyname(slave)} 2>&1'
+    call = ["sh", "-c", opened, "sh", *call, "--out", str(out)]
+    with subprocess.Popen(call, start_new_session=True) as process:
+        os.close(slave)
+        end = time.monotonic() + 60
+        while len(list((out / "masks").glob("0*.png")) if (out / "masks").is_dir() else []) < 5:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        os.close(master)
+        assert process.wait(30) == 129
+    assert hidden(tmp_path) == []
+    assert rows(out / "events.jsonl")[-1]["type"] == "end"

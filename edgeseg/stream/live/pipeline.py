@@ -277,7 +277,8 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = [(number, signal.signal(number, signal.SIG_IGN)) for number in (signal.SIGINT, signal.SIGTERM)]
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    old = [(number, signal.signal(number, signal.SIG_IGN)) for number in ends]
     try:
         yield
     finally:
