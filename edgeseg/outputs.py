@@ -32,6 +32,16 @@ def check_files(outputs: Mapping[str, Path | None]) -> None:
         check_writable(path)
 
 
+def check_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """What is read back, or shown, by its suffix must have it.
+
+    Raises:
+        UsageError: it has another.
+    """
+    if path is not None and path.suffix.lower() != suffix:
+        raise UsageError(f"{option} {path}: give a file name that ends in {suffix}")
+
+
 def check_outside(option: str, path: Path, *, folder: bool = False) -> None:
     """That ``path`` lies in no bundle; with ``folder``, that it is none either.
 

@@ -191,6 +191,19 @@ def test_two_outputs_of_one_name_and_folders(
     assert not same.exists()
 
 
+def test_files_that_are_told_apart_by_their_suffix(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli
+) -> None:
+    for words, suffix in (
+        (["calibrate", "--out"], ".json"),
+        (["calibrate", "--save-recipe"], ".toml"),
+        (["sensitivity", "--out"], ".png"),
+    ):
+        said = edgeseg_cli(words[0], tiny_run, "--data", tiny_data, words[1], tmp_path / "file.txt").sentence(2)
+        assert f"{words[1]} {tmp_path / 'file.txt'}: give a file name that ends in {suffix}" in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_names_that_no_file_can_have(bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     long, loop = "L" * 300, tmp_path / "loop"
     loop.symlink_to(loop)

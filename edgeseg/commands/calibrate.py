@@ -38,11 +38,13 @@ def command(
     from edgeseg.export.int8 import choose_frames
     from edgeseg.export.request import checked_method
     from edgeseg.export.run import float_graph
-    from edgeseg.outputs import check_files
+    from edgeseg.outputs import check_files, check_suffix
 
     if out is None and save_recipe is None:
         raise UsageError("edgeseg calibrate: say what to write, --out TABLE.json or --save-recipe FILE.toml")
     check_files({"--out": out, "--save-recipe": save_recipe, "--json": console.json_file(json_to)})
+    check_suffix("--out", out, ".json")  # --calibration takes either by its suffix
+    check_suffix("--save-recipe", save_recipe, ".toml")
     source = open_model(model)
     manifest = require_manifest(source)
     chosen = choose_frames(data, calibration, frames, seed, manifest)

@@ -33,9 +33,10 @@ def command(
     from edgeseg.data.select import to_choose
     from edgeseg.export import int8
     from edgeseg.export.run import float_graph
-    from edgeseg.outputs import check_files
+    from edgeseg.outputs import check_files, check_suffix
 
     check_files({"--out": out, "--json": console.json_file(json_to)})
+    check_suffix("--out", out, ".png")
     source = open_model(model)
     manifest = require_manifest(source)
     pairs = [pair for selection in to_choose(data, split, manifest) for pair in selection.pairs]
