@@ -95,8 +95,8 @@ class Folder:
         """
         data = self.read("manifest.json", strict_json.MAX_BYTES)
         digest = mf.sha256(data)
-        line = self.read("manifest.sha256", 256).decode("ascii", "replace").split()
-        if line != [digest, "manifest.json"]:
+        line = self.read("manifest.sha256", 256).removesuffix(b"\n")
+        if line != f"{digest}  manifest.json".encode():
             raise ModelError(
                 f"{self.path / 'manifest.json'}: has changed (manifest.sha256 differs); get the bundle again"
             )

@@ -35,7 +35,7 @@ def _real_time(text: str) -> str:
     return text
 
 
-Time = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"), AfterValidator(_real_time)]
+Time = Annotated[str, Field(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z$"), AfterValidator(_real_time)]
 Pixels = Annotated[int, Field(ge=1, le=16384)]
 Grey = Annotated[int, Field(ge=0, le=255)]
 Threshold = Annotated[int, Field(ge=1, le=255)]

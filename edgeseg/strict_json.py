@@ -81,8 +81,13 @@ def _int(text: str) -> int:
 def _check(value: object, where: str) -> None:
     if value is None:
         raise ValueError(f"has null at {where}; leave the key out instead")
-    if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > MAX_STRING:
-        raise ValueError(f"has a string over {MAX_STRING} bytes at {where}")
+    if isinstance(value, str):
+        try:
+            long = len(value.encode()) > MAX_STRING
+        except UnicodeEncodeError as error:
+            raise ValueError(f"has half of a surrogate pair at {where}") from error
+        if long:
+            raise ValueError(f"has a string over {MAX_STRING} bytes at {where}")
     if isinstance(value, float) and value in (float("inf"), float("-inf")):
         raise ValueError(f"has a number beyond double at {where}")
     if isinstance(value, dict):

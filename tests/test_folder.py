@@ -130,6 +130,8 @@ def test_no_folder(tmp_path: Path, what: str) -> None:
         (b"{}", sha256(b"{}"), "has changed"),
         (b"{}", f"{sha256(b'{ }')}  manifest.json\n", "has changed"),
         (b"{}", f"{sha256(b'{}')}  other.json\n", "has changed"),
+        (b"{}", f"{sha256(b'{}')}  manifest.json\r\n", "has changed"),  # the C library takes none of these either
+        (b"{}", f"{sha256(b'{}')} manifest.json\n", "has changed"),
         (b"{}", f"{sha256(b'{}')}  manifest.json\n", "not edgeseg's"),
         (b"{", f"{sha256(b'{')}  manifest.json\n", "is not JSON"),
         (b"{}", "x" * 300, "more than the 256 expected"),
@@ -139,7 +141,7 @@ def test_no_folder(tmp_path: Path, what: str) -> None:
 def test_manifest_is_compared_before_it_is_parsed(bundle: Path, manifest: bytes, line: str | None, said: str) -> None:
     (bundle / "manifest.json").write_bytes(manifest)
     if line is not None:
-        (bundle / "manifest.sha256").write_text(line)
+        (bundle / "manifest.sha256").write_text(line, newline="")
     with Folder(bundle) as folder, pytest.raises(ModelError, match=said) as caught:
         folder.manifest()
     assert "\n" not in str(caught.value)

@@ -97,6 +97,7 @@ REFUSED: list[tuple[Change, str]] = [
     (_set("created", "yesterday"), "created"),
     (_set("created", "2026-11-24T09:30:00+01:00"), "created"),
     (_set("created", "2026-13-45T99:99:99Z"), "created"),
+    (_set("created", "٢٠٢٦-11-24T09:30:00Z"), "created"),
     (_set("task/kind", "detection"), "task.kind"),
     (_set("task/modality", "xray"), "task.modality"),
     (_set("classes/0/threshold", 128), "background"),
