@@ -24,13 +24,13 @@ $(VENV)/.pycuda: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/edgeseg demo
 
-# Tests against the clock run one at a time, after the others.
+# A process a core, each with one thread in torch; tests against the clock run one at a time, after the others.
 CLOCK := tests/stream/live tests/stream/web
 
 test: $(STAMP) $(VENV)/.pycuda runtime
 	sh tests/stream/live/setup.sh
 	failed=0; \
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(addprefix --ignore=,$(CLOCK)) || failed=1; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=worksteal $(addprefix --ignore=,$(CLOCK)) || failed=1; \
 	$(BIN)/python -m pytest $(CLOCK) && exit $$failed
 
 test-all: $(STAMP) $(VENV)/.pycuda runtime-all
