@@ -15,8 +15,10 @@ import pytest
 import edgeseg  # noqa: F401 - before any test imports OpenCV, as in every command
 
 ROOT = Path(__file__).parents[1]
-# A shell's background jobs inherit that Ctrl-C is ignored, and so would every process that a test interrupts.
+# A shell's background jobs inherit that Ctrl-C is ignored, those of nohup that their terminal is closed; and so would
+# every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
