@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -102,6 +103,8 @@ _received: list[int] = []
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     _received.append(number)
+    for one in _ENDS:  # systemd may follow SIGTERM with SIGHUP, and a shell's may come after the terminal's own
+        signal.signal(one, signal.SIG_IGN)
     # A signal to the whole group (systemd's way, pkill) ends helper processes too, which torch would make an error of.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     raise Terminated
@@ -115,8 +118,9 @@ def main() -> NoReturn:
     code = run()
     if any(thread.name == "edgeseg infer" for thread in threading.enumerate()):
         # It hangs in a runtime, whose own clean-up would wait for it for ever; every output is finished already.
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # a closed terminal
+                stream.flush()
         os._exit(code)
     sys.exit(code)
 

@@ -38,7 +38,7 @@ def check_suffix(option: str, path: Path | None, suffix: str) -> None:
     Raises:
         UsageError: it has another.
     """
-    if path is not None and path.suffix.lower() != suffix:
+    if path is not None and path.suffix != suffix:
         raise UsageError(f"{option} {path}: give a file name that ends in {suffix}")
 
 

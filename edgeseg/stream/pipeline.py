@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from edgeseg.fit import Placement
 from edgeseg.stream.crop import Crop, cropped
 from edgeseg.stream.frame import StreamFrame
+from edgeseg.stream.signals import uninterrupted
 from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources import open_source
@@ -128,15 +129,16 @@ class _Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._sinks:
-            self._queue.put(_End())
-            self._thread.join()
-        first = self._error
-        for sink in self._sinks:
-            try:
-                sink.close()
-            except BaseException as closing:  # noqa: BLE001 - the others are closed all the same
-                first = first or closing
+        with uninterrupted():
+            if self._sinks:
+                self._queue.put(_End())
+                self._thread.join()
+            first = self._error
+            for sink in self._sinks:
+                try:
+                    sink.close()
+                except BaseException as closing:  # noqa: BLE001 - the others are closed all the same
+                    first = first or closing
         if first is not None and error is None:
             raise first
 

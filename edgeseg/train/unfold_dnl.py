@@ -22,16 +22,17 @@ def dnl_weights(model: onnx.ModelProto, block: str) -> dict[str, Tensor]:
     constants = {one.name: one for one in model.graph.initializer}
     makers = {name: node for node in model.graph.node for name in node.output}
 
-    def constant(name: str) -> NDArray[np.generic] | None:
+    def constant(name: str, steps: int = 2) -> NDArray[np.generic] | None:
+        """What a name stands for: a constant, a 1×1 kernel [out, in, 1, 1] as a matrix, a matrix turned; else None."""
         if name in constants:
             return numpy_helper.to_array(constants[name])
         node = makers.get(name)
-        inner = None if node is None or node.op_type not in ("Reshape", "Transpose") else constant(node.input[0])
-        if inner is None or node is None:
+        if node is None or not node.input or not steps:
             return None
-        if node.op_type == "Reshape":  # of a kernel [out, in, 1, 1]
+        inner = constant(node.input[0], steps - 1)
+        if inner is not None and node.op_type == "Reshape" and inner.ndim == 4 and inner.shape[2:] == (1, 1):
             return inner.reshape(inner.shape[:2])
-        return inner.T
+        return inner.T if inner is not None and node.op_type == "Transpose" and inner.ndim == 2 else None
 
     def of_block(kind: str) -> list[NDArray[np.generic]]:
         nodes = [one for one in model.graph.node if one.op_type == kind and one.name.rpartition(".")[0] == block]

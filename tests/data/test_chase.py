@@ -43,7 +43,17 @@ def test_a_missing_mask_is_named(download: Path) -> None:
         open_dataset(download)
 
 
-def test_a_few_of_them_are_no_test_split(download: Path) -> None:
+def test_a_part_of_them_keeps_its_split(download: Path) -> None:
+    for file in [*download.glob("Image_0[12]*"), *download.glob("Image_14*")]:
+        file.unlink()
+    lists = open_dataset(download).lists
+    assert lists["test"] == tuple(f"Image_{number}{eye}" for number in (11, 12, 13) for eye in "LR")
     for file in download.glob("Image_1[1-4]*"):
         file.unlink()
     assert set(open_dataset(download).lists) == {"train"}
+
+
+def test_another_image_is_named(download: Path) -> None:
+    (download / "Image_01L.jpg").rename(download / "photo.jpg")
+    with pytest.raises(DataError, match=r"photo\.jpg is none of CHASE_DB1's images"):
+        open_dataset(download)

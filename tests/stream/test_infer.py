@@ -416,6 +416,8 @@ def test_signals(tiny_bundle: Path, clip: Path, tmp_path: Path, number: signal.S
             assert time.monotonic() < end
             time.sleep(0.02)
         process.send_signal(number)
+        if number == signal.SIGTERM:  # as systemd does where SendSIGHUP= is set
+            process.send_signal(signal.SIGHUP)
         start = time.monotonic()
         said = process.communicate(timeout=30)
         took = time.monotonic() - start

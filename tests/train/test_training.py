@@ -447,7 +447,7 @@ def test_killed_beside_the_training(tiny_data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("group", [False, True], ids=["alone", "group"])
 def test_signals(tiny_data: Path, tmp_path: Path, number: signal.Signals, code: int, *, group: bool) -> None:
     out = tmp_path / "out"

@@ -20,6 +20,7 @@ from edgeseg.train import recipe as recipes
 from edgeseg.train.load import open_start
 from edgeseg.train.run import make_net
 from edgeseg.train.unfold import settle, unfold
+from edgeseg.train.unfold_dnl import dnl_weights
 from edgeseg.train.write import terms as terms_of
 
 if TYPE_CHECKING:
@@ -234,3 +235,19 @@ def test_research_frames_keep_their_parts(
     done = edgeseg_cli(*words, "--split", wrong, "--out", tmp_path / "run")
     assert done.code == 2
     assert "were in its train split and are in this training's test split" in done.err
+
+
+@pytest.mark.parametrize("kind", ["kernel of 3x3", "circle", "no input", "three axes"])
+def test_a_strange_factor_is_none_of_an_attentions(kind: str) -> None:
+    """A graph from anyone: what is not a matrix is not taken for one, and nothing goes round and round."""
+    shape = (4, 4, 3, 3) if kind == "kernel of 3x3" else (2, 4, 4)
+    weight = onnx.numpy_helper.from_array(np.zeros(shape, np.float32), "weight")
+    source = {"circle": ["factor"], "no input": []}.get(kind, ["weight"])
+    op = "Transpose" if kind == "three axes" else "Reshape"
+    nodes = [
+        onnx.helper.make_node(op, source, ["factor"], "block.factor"),
+        *(onnx.helper.make_node("MatMul", ["factor", "x"], [f"y{n}"], f"block.matmul-{n}") for n in range(6)),
+        *(onnx.helper.make_node("Add", ["factor", "x"], [f"z{n}"], f"block.add-{n}") for n in range(2)),
+    ]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", [], [], [weight]))
+    assert dnl_weights(model, "block") == {}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,7 @@ from edgeseg.stream.live.engine import HANG_S, Engine
 from edgeseg.stream.live.lane import Lane
 from edgeseg.stream.live.nursery import Nursery
 from edgeseg.stream.live.relay import Relay
+from edgeseg.stream.signals import uninterrupted
 from edgeseg.stream.sinks.base import Closed
 from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources.base import SourceOptions
@@ -131,7 +130,7 @@ class LiveRun:
                 lane.capture.start()
             self._loop()
         finally:
-            with _uninterrupted():
+            with uninterrupted():
                 self._close(nursery)
         self._verdict()
         return self.summaries
@@ -269,21 +268,6 @@ class LiveRun:
     def stuck(self) -> bool:
         """Whether a thread hangs in a runtime: the process must be left without waiting for it."""
         return self._engine is not None and self._engine.stuck
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Outputs are being finished: a second Ctrl-C would only break them, and it takes no two seconds."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    old = [(number, signal.signal(number, signal.SIG_IGN)) for number in ends]
-    try:
-        yield
-    finally:
-        for number, handler in old:
-            signal.signal(number, handler)
 
 
 def log_line(text: str, priority: int = journal.INFO) -> None:

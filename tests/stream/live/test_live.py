@@ -421,7 +421,7 @@ def test_overlay_says_the_state_and_draws_no_old_mask(model) -> None:
     assert old[100:150].max() < 80
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("source", ["live", "stalled"])
 def test_signals(camera, tmp_path: Path, number: signal.Signals, code: int, source: str) -> None:
     cam = camera()
