@@ -35,7 +35,7 @@ from edgeseg.commands import (
 )  # fmt: skip
 from edgeseg.errors import EdgesegError
 from edgeseg.redact import redact
-from edgeseg.stream import journal
+from edgeseg.stream import journal, signals
 
 app = typer.Typer(
     name="edgeseg",
@@ -104,7 +104,7 @@ _received: list[int] = []
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
     _received.append(number)
     for one in _ENDS:  # systemd may follow SIGTERM with SIGHUP, and a shell's may come after the terminal's own
-        signal.signal(one, signal.SIG_IGN)
+        signal.signal(one, signals.ignore)
     # A signal to the whole group (systemd's way, pkill) ends helper processes too, which torch would make an error of.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     raise Terminated

@@ -6,8 +6,13 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def ignore(_number: int, _frame: FrameType | None) -> None:
+    """Instead of SIG_IGN, with which Python complains of a signal that is on its way already."""
 
 
 @contextlib.contextmanager
@@ -16,7 +21,7 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    old = [(number, signal.signal(number, signal.SIG_IGN)) for number in ENDS]
+    old = [(number, signal.signal(number, ignore)) for number in ENDS]
     try:
         yield
     finally:

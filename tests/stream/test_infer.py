@@ -421,7 +421,8 @@ def test_signals(tiny_bundle: Path, clip: Path, tmp_path: Path, number: signal.S
         start = time.monotonic()
         said = process.communicate(timeout=30)
         took = time.monotonic() - start
-    assert process.returncode == code, said
+    # Two at once are handled in the order of their numbers.
+    assert process.returncode in ((129, 143) if number == signal.SIGTERM else (code,)), said
     assert said[1].count("\n") == 1
     assert said[1].startswith("edgeseg: ")
     assert took < 5  # the goal is 2 s on a machine of one's own
