@@ -12,6 +12,8 @@ from pathlib import Path
 from edgeseg.data.chase import chase_db1
 from edgeseg.data.dataset import Dataset, Pair, find_images, pair_up, read_list
 from edgeseg.data.drive import TERMS, drive, with_fields
+from edgeseg.data.hrf import hrf
+from edgeseg.data.stare import stare
 from edgeseg.errors import DataError
 
 SPLITS = ("train", "val", "test")
@@ -188,5 +190,7 @@ LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (
     drive,
     drive_copy,
     chase_db1,
+    stare,
+    hrf,
     folder,
 )

@@ -80,7 +80,10 @@ class Segmenter(lightning.LightningModule):
 
     def val_auc(self) -> float:
         """Pooled area under the ROC curve of the validation frames; any class against the background."""
-        target, other = np.sum(self.val_levels, axis=0)
+        levels = torch.from_numpy(np.sum(self.val_levels, axis=0))
+        if self.trainer.world_size > 1:  # each process saw its share of the frames
+            levels = self.all_gather(levels).sum(0).cpu()
+        target, other = levels.numpy()
         return auc(target, other) or 0.0
 
     def configure_optimizers(self) -> Any:

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import importlib.metadata
 import logging
+import math
 import os
 import re
 import sys
@@ -115,7 +116,7 @@ def train(
         out: the run folder; must not exist unless ``resume``.
         seed: of weights, order and augmentation.
         resume: go on from ``last.ckpt`` if there is one.
-        devices: processes (CPU) or GPUs; more than one uses DDP.
+        devices: processes (CPU) or GPUs; more than one uses DDP, and each takes the recipe's batch.
         start_from: what to begin with; a run's weights of a narrower network are grown.
         teacher: a trained network to learn from, if the recipe says how much (``distil``, ``hint``).
         seconds: end after this time, whatever the recipe says of epochs.
@@ -164,9 +165,10 @@ def train(
             patches=recipe.train.patches,
         )
         val_set = Frames([pair for one in data for pair in one.pairs("val")], frame)
-        if len(train_set) < recipe.train.batch:
+        if math.ceil(len(train_set) / devices) < recipe.train.batch:
+            where = f" in each of {devices} processes" if devices > 1 else ""
             raise DataError(
-                f"{len(train_set)} training frames are fewer than a batch of {recipe.train.batch}; add some"
+                f"{len(train_set)} training frames are fewer than a batch of {recipe.train.batch}{where}; add some"
             )
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
@@ -286,7 +288,8 @@ def _fit(
     quiet: bool,
 ) -> None:
     settings = recipe.train
-    steps = settings.epochs * max(1, len(train_set) // settings.batch)
+    # Each process has a share of the frames, made up to equal ones, and takes a batch of its own a step.
+    steps = settings.epochs * max(1, math.ceil(len(train_set) / devices) // settings.batch)
     module = Segmenter(net, settings, steps, lessons, deep)
     module.train()  # Lightning leaves modes as they are, and this one freezes what the recipe says
     callbacks: list[Callback] = [recorder]

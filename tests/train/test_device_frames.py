@@ -240,6 +240,10 @@ def test_two_processes_train_one_run(tiny_data: Path, tmp_path: Path) -> None:
     assert done.stdout.count("run: ") == 1
     assert [row["epoch"] for row in rows_of(out)] == ["0", "1"]
     assert json.loads((out / "manifest.json").read_text())["training"]["epochs"] == 2
+    # Each process makes half the steps, and the learning rate ends with them.
+    (schedule,) = torch.load(out / "last.ckpt", weights_only=True)["lr_schedulers"]
+    warm = (schedule["last_epoch"] + 1) / recipes.load("npnet-phantom")[0].train.warmup_steps  # so few never end it
+    assert schedule["_last_lr"] == [pytest.approx(0.01 * warm * schedule["base_lrs"][0])]
     again = subprocess.run([*call, "--data", tiny_data, "--out", out], capture_output=True, text=True, timeout=300)
     assert again.returncode == 2
     assert "exists; give --resume" in again.stderr
