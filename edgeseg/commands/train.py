@@ -29,7 +29,7 @@ def command(
     seed: Annotated[
         int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Of splits, weights, order, augmentation.")
     ] = 0,
-    devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs; several use DDP.")] = 1,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="Processes or GPUs (DDP), a batch each.")] = 1,
     start_from: Annotated[
         str | None,
         typer.Option(
