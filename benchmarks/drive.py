@@ -3,10 +3,10 @@
     python benchmarks/drive.py RUN --data /path/to/drive --out benchmarks/results
 
 RUN is a run, a bundle or a zoo name. The threshold is the model's own, chosen on its validation images; with --rule it
-is the one of largest Dice or accuracy inside the validation images' fields of view instead, with "sensitivity 0.88" the
-highest that finds so much of their vessels. "AUC" is taken from float probability for a run and from uint8 for a bundle. The lines after the first change the test images as
-another camera would: its size, tone curve, colours, focus, noise and file format. The truth and the field of view stay
-at their own size.
+is the one of largest Dice or accuracy inside the validation images' fields of view instead, or with "sensitivity 0.88"
+the highest that finds so much of their vessels. "AUC" is taken from float probability for a run and from uint8 for a
+bundle. The lines after the first change the test images as another camera would: its size, tone curve, colours, focus,
+noise and file format. The truth and the field of view stay at their own size.
 """
 
 from __future__ import annotations
@@ -157,7 +157,9 @@ def main() -> None:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--tile", action="store_true")
-    parser.add_argument("--rule", choices=["max dice", "max accuracy", SENSITIVE], help="another threshold than the model's own")
+    parser.add_argument(
+        "--rule", choices=["max dice", "max accuracy", SENSITIVE], help="another threshold than the model's own"
+    )
     parser.add_argument("--only", choices=sorted(CHANGES), help="one line of the table")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
