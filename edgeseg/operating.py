@@ -12,7 +12,7 @@ from edgeseg.reliability import Histogram, calibration_error, curve
 
 REPORTED = (32, 64, 96, 128, 160, 192, 224)
 # "sensitive" gives up this much Dice at most on the validation frames. On frames of another camera it gives up several
-# times as much (benchmarks/results/README.md, "Another fundus camera").
+# times as much (benchmarks/results/README.md, "Other fundus cameras").
 DICE_MARGIN = 0.002
 
 
