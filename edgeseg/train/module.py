@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import lightning
 import numpy as np
@@ -82,7 +82,7 @@ class Segmenter(lightning.LightningModule):
         """Pooled area under the ROC curve of the validation frames; any class against the background."""
         levels = torch.from_numpy(np.sum(self.val_levels, axis=0))
         if self.trainer.world_size > 1:  # each process saw its share of the frames
-            levels = self.all_gather(levels).sum(0).cpu()
+            levels = cast("Tensor", self.all_gather(levels)).sum(0).cpu()
         target, other = levels.numpy()
         return auc(target, other) or 0.0
 

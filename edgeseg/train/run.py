@@ -178,7 +178,7 @@ def train(
                 task = bar.add_task("batch norms", total=len(shown), note="")
                 settle(net, bar.track(shown, task_id=task))
         begun = {name: value.clone() for name, value in net.state_dict().items()} if recipe.train.stay else {}
-        identity = _identity(recipe, seed, data, start_from, teacher, seconds)
+        identity = _identity(recipe, seed, data, start_from, teacher, seconds, devices)
         recorder = Recorder(out, identity, recipe.train.keep, commit)
         _fit(
             recipe,
@@ -401,12 +401,14 @@ def _identity(
     start: Start | None,
     teacher: Teacher | None,
     seconds: float | None,
+    devices: int,
 ) -> dict[str, str]:
     """What must be equal for a resume, named as the user would name it."""
     return {
         "--from": "none" if start is None else start.sha256[:12],
         "--teacher": "none" if teacher is None else teacher.manifest.training.weights_sha256[:12],
         "--time": "none" if seconds is None else f"{seconds / 3600:g}",
+        "--devices": "none" if devices == 1 else str(devices),  # the schedule's steps are each one's own
         # Without defaults: a key that edgeseg learns later changes no recipe that does not name it.
         "recipe": sha256(recipe.model_dump_json(exclude_defaults=True).encode())[:12],
         "--seed": str(seed),

@@ -90,5 +90,5 @@ def test_a_key_that_is_left_out_is_no_other_training(tmp_path: Path) -> None:
     for number, key in enumerate(("", "deep = 0.0\n", "deep = 0.4\n")):
         file = tmp_path / f"{number}.toml"
         file.write_text(text.replace("[train]\n", f"[train]\n{key}", 1))
-        said.append(run._identity(recipes.load(str(file))[0], 0, [], None, None, None)["recipe"])
+        said.append(run._identity(recipes.load(str(file))[0], 0, [], None, None, None, 1)["recipe"])
     assert said[0] == said[1] != said[2]

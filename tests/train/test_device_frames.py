@@ -247,3 +247,7 @@ def test_two_processes_train_one_run(tiny_data: Path, tmp_path: Path) -> None:
     again = subprocess.run([*call, "--data", tiny_data, "--out", out], capture_output=True, text=True, timeout=300)
     assert again.returncode == 2
     assert "exists; give --resume" in again.stderr
+    alone = [*call[:-2], "--resume", "--data", tiny_data, "--out", out]
+    again = subprocess.run(alone, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 2
+    assert "cannot resume, its --devices was 2 and is now none" in again.stderr
