@@ -9,7 +9,11 @@ from edgeseg.data.dataset import Dataset, find_images, pair_up
 from edgeseg.data.drive import with_fields
 from edgeseg.errors import DataError
 
-TERMS = "CC BY 4.0; cite Budai 2013"
+TERMS = (
+    "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/); cite A. Budai, R. Bock, A. Maier, J. Hornegger and "
+    "G. Michelson, Robust Vessel Segmentation in Fundus Images, Int. J. of Biomedical Imaging 2013; "
+    "https://www5.cs.fau.de/research/data/fundus-images/"
+)
 
 
 def hrf(root: Path) -> Dataset | None:
@@ -25,6 +29,8 @@ def hrf(root: Path) -> Dataset | None:
         return None
     images = find_images(root / "images")
     strange = [file.name for stem, file in images.items() if not re.fullmatch(r"(0[1-9]|1[0-5])_(dr|g|h)", stem)]
+    if len(strange) == len(images):
+        return None  # someone's own, with a folder of that name
     if strange:
         raise DataError(f"{root}: {strange[0]} is none of HRF's images (01_h to 15_h, and likewise _dr and _g)")
     pairs = pair_up(images, find_images(root / "manual1"), root=root)

@@ -23,7 +23,8 @@ def stare(root: Path) -> Dataset | None:
     images, masks = root / "stare-images", root / "labels-ah"
     if not images.is_dir() or not masks.is_dir():
         return None
-    packed = sorted(file for folder in (images, masks) for file in folder.glob("*.ppm.gz"))
+    files = sorted(file for folder in (images, masks) for file in folder.iterdir())
+    packed = [file for file in files if file.suffix.lower() == ".gz" and not file.with_suffix("").exists()]
     if packed:
         raise DataError(f"{packed[0]}: is compressed; run gunzip on the files of {images.name} and {masks.name}")
     by_stem = {stem.removesuffix(FIRST): file for stem, file in find_images(masks).items()}

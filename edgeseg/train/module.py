@@ -79,7 +79,10 @@ class Segmenter(lightning.LightningModule):
         self.val_levels = []
 
     def val_auc(self) -> float:
-        """Pooled area under the ROC curve of the validation frames; any class against the background."""
+        """Pooled area under the ROC curve of the validation frames; any class against the background.
+
+        Several processes have equal shares, so some frames count twice where they do not divide.
+        """
         levels = torch.from_numpy(np.sum(self.val_levels, axis=0))
         if self.trainer.world_size > 1:  # each process saw its share of the frames
             levels = cast("Tensor", self.all_gather(levels)).sum(0).cpu()

@@ -65,6 +65,17 @@ def test_stare_that_is_still_compressed_is_told_how(stare: Path) -> None:
         open_dataset(stare)
 
 
+def test_stare_may_keep_its_compressed_files(stare: Path) -> None:
+    (stare / "labels-ah/im0044.ah.ppm.gz").touch()
+    assert len(open_dataset(stare).pairs) == len(NUMBERS)
+
+
+def test_an_own_set_with_a_folder_of_hrfs_name_stays_ones_own(tmp_path: Path) -> None:
+    for folder in ("images", "masks", "manual1"):
+        write(tmp_path / folder / "a.png", FRAME if folder == "images" else mask(5))
+    assert open_dataset(tmp_path).name not in {"hrf", "stare"}
+
+
 def test_hrf_splits_each_kind_alike(hrf: Path) -> None:
     dataset = open_dataset(hrf)
     assert (dataset.name, dataset.modality, len(dataset.pairs)) == ("hrf", "fundus", 45)
