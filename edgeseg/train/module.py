@@ -9,7 +9,7 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torchmetrics import MeanMetric
 from torchmetrics.classification import BinaryJaccardIndex
 
@@ -84,7 +84,7 @@ class Segmenter(lightning.LightningModule):
         Several processes have equal shares, so some frames count twice where they do not divide.
         """
         levels = torch.from_numpy(np.sum(self.val_levels, axis=0))
-        if self.trainer.world_size > 1:  # each process saw its share of the frames
+        if distributed.is_available() and distributed.is_initialized():  # each process saw its share of the frames
             levels = cast("Tensor", self.all_gather(levels)).sum(0).cpu()
         target, other = levels.numpy()
         return auc(target, other) or 0.0
