@@ -20,12 +20,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.drive import OWN, SENSITIVE
 from edgeseg.provenance import KEYS
 
 HERE = Path(__file__).parent
 UNKNOWN = "?"
-# Thresholds of `benchmarks.drive` that rows have; the others stand in the results alone.
-OWN, SENSITIVE = "the model's own", "sensitivity 0.88"
 POOLED = ("auc", "sensitivity", "accuracy")
 
 

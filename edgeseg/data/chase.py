@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.data.dataset import Dataset, find_images, pair_up
+from edgeseg.data.dataset import Dataset, find_images, pair_up, train_and_test
 from edgeseg.errors import DataError
 
 TERMS = "as its page at Kingston University says; cite Fraz 2012"
@@ -30,8 +30,6 @@ def chase_db1(root: Path) -> Dataset | None:
     if strange:
         raise DataError(f"{root}: {images[strange[0]].name} is none of CHASE_DB1's images (Image_01L to Image_14R)")
     pairs = pair_up(images, masks, {stem: stem[6:8] for stem in images}, root=root)
-    lists = {
-        split: tuple(pair.stem for pair in pairs if first <= int(pair.group or 0) <= last)
-        for split, first, last in (("train", 1, 10), ("test", 11, 14))
-    }
-    return Dataset("chase_db1", root, pairs, TERMS, "fundus", {name: part for name, part in lists.items() if part})
+    return Dataset(
+        "chase_db1", root, pairs, TERMS, "fundus", train_and_test(pairs, lambda pair: int(pair.group or 0) <= 10)
+    )

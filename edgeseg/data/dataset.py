@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -121,6 +121,15 @@ def pair_up(
     return tuple(
         Pair(stem, images[stem], masks[stem], groups.get(stem), grey_mask=grey_masks) for stem in sorted(images)
     )
+
+
+def train_and_test(pairs: Iterable[Pair], trains: Callable[[Pair], bool]) -> dict[str, tuple[str, ...]]:
+    """The lists "train" and "test" of a set that is usually split so; one without a pair is left out."""
+    lists: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        split = "train" if trains(pair) else "test"
+        lists[split] = (*lists.get(split, ()), pair.stem)
+    return lists
 
 
 def read_list(file: Path) -> tuple[str, ...]:

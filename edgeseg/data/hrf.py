@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgeseg.data.dataset import Dataset, find_images, pair_up
+from edgeseg.data.dataset import Dataset, find_images, pair_up, train_and_test
 from edgeseg.data.drive import with_fields
 from edgeseg.errors import DataError
 
@@ -37,8 +37,4 @@ def hrf(root: Path) -> Dataset | None:
     if (root / "mask").is_dir():
         fields = {stem.removesuffix("_mask"): file for stem, file in find_images(root / "mask").items()}
         pairs = with_fields(pairs, fields, root / "mask")
-    lists = {
-        split: tuple(pair.stem for pair in pairs if first <= int(pair.stem[:2]) <= last)
-        for split, first, last in (("train", 1, 5), ("test", 6, 15))
-    }
-    return Dataset("hrf", root, pairs, TERMS, "fundus", {name: part for name, part in lists.items() if part})
+    return Dataset("hrf", root, pairs, TERMS, "fundus", train_and_test(pairs, lambda pair: int(pair.stem[:2]) <= 5))

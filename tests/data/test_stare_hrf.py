@@ -70,6 +70,12 @@ def test_stare_may_keep_its_compressed_files(stare: Path) -> None:
     assert len(open_dataset(stare).pairs) == len(NUMBERS)
 
 
+def test_a_part_of_stare_keeps_its_split(stare: Path) -> None:
+    for folder, ending in (("stare-images", ".ppm"), ("labels-ah", ".ah.ppm")):
+        (stare / folder / f"im0001{ending}").unlink()
+    assert open_dataset(stare).lists["test"] == ("im0162", "im0163")
+
+
 def test_an_own_set_with_a_folder_of_hrfs_name_stays_ones_own(tmp_path: Path) -> None:
     for folder in ("images", "masks", "manual1"):
         write(tmp_path / folder / "a.png", FRAME if folder == "images" else mask(5))

@@ -198,19 +198,22 @@ def test_the_shipped_network_says_the_same_in_fp16_and_int8_at_every_size(
 @pytest.mark.parametrize("name", ["float", "fp16-trt-typed", "int8-trt-typed", "int8-trt-legacy"])
 @pytest.mark.parametrize("batch", [0, 3])
 def test_batches_give_what_single_frames_give(shipped: tuple[bytes, Table, int], batch: int, name: str) -> None:
-    """The decoder enlarges to sizes that name the batch; NPNet and the small graph have scales."""
-    graph, frames = at_size(shipped[0], 96), harsh(96)
+    """The decoder enlarges to sizes that name the batch; NPNet and the small graph have scales.
+
+    At 96×96 one of these frames lies on a step of the shipped INT8 graph: rounded otherwise in a batch, the attention
+    spreads it over 1.8 % of the pixels (by 9 to 22 of 255).
+    """
+    graph, frames = at_size(shipped[0], 128), harsh(128)
     base = graph if name == "float" else forms.emit(name, graph, shipped[1]).data
     alone = parity.meaning(base, frames)
     assert all(np.ptp(one) > 128 for one in alone)
     assert all((a != b).mean() > 0.05 for a, b in itertools.combinations(alone, 2))
     engine = OnnxRuntimeEngine(variants.with_batch(base, batch), EngineOptions(optimise=False))
-    assert engine.shape == (batch, 96, 96, 3)
+    assert engine.shape == (batch, 128, 128, 3)
     for got, wanted in zip(engine.run(np.stack(frames)), alone, strict=True):
         off = np.abs(got.astype(int) - wanted)
-        # A sum in another order may fall to the other side of a step of INT8; later layers spread that (golden.py), and
-        # the attention over the whole frame: one of the three frames has 1.8 % of its pixels off by 9 to 22.
-        assert off.max() <= 1 or ("int8" in name and (off > 8).mean() < 0.03)
+        # A sum in another order may fall to the other side of a step of INT8; later layers spread that (golden.py).
+        assert off.max() <= 1 or ("int8" in name and (off > 8).mean() < 0.01)
 
 
 @pytest.mark.parametrize(("context", "attention"), ROWS)
