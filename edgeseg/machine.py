@@ -9,16 +9,24 @@ from pathlib import Path
 
 
 @cache
-def cpu_flags() -> frozenset[str]:
-    """CPU features as Linux names them; empty elsewhere."""
+def _cpu_says(*keys: str) -> str:
+    """What /proc/cpuinfo says of the first CPU under one of these keys; empty without it (not Linux)."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return frozenset()
-    for line in text.splitlines():
-        if line.startswith(("flags", "Features")):
-            return frozenset(line.partition(":")[2].split())
-    return frozenset()
+        return ""
+    said = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith(keys))
+    return next(said, "")
+
+
+def cpu_flags() -> frozenset[str]:
+    """CPU features as Linux names them; empty elsewhere."""
+    return frozenset(_cpu_says("flags", "Features").split())
+
+
+def cpu_vendor() -> str:
+    """Such as "AuthenticAMD" or "GenuineIntel"; empty where Linux does not say."""
+    return _cpu_says("vendor_id")
 
 
 def cpus() -> int:

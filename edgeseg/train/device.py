@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from edgeseg.errors import BackendError
+from edgeseg.machine import cpu_vendor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,12 +38,14 @@ def best_device(number: int = 0) -> torch.device:
 
 
 def precision() -> Literal["bf16-mixed", "32-true"]:
-    """bf16 where the processor multiplies in it (about twice as fast); else fp32."""
+    """bf16 where the processor multiplies in it faster than in fp32 (benchmarks/train_step.py); else fp32."""
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     # Not whether oneDNN takes bf16: with AVX-512 alone it emulates it, and a step takes three times as long.
     can = torch.cpu.get_capabilities()
-    return "bf16-mixed" if can.get("avx512_bf16") or can.get("amx_bf16") else "32-true"
+    # Intel's AVX512-BF16 multiplies no faster than fp32 and the casts come on top; its bf16 unit is AMX.
+    fast = can.get("amx_bf16") or (can.get("avx512_bf16") and cpu_vendor() != "GenuineIntel")
+    return "bf16-mixed" if fast else "32-true"
 
 
 def keep_blocks() -> None:
