@@ -415,7 +415,7 @@ class Manifest(Part):
 
 
 # In these lists an entry with an enum value this version does not know is skipped, elsewhere the bundle is refused.
-_SKIPPABLE: dict[str, type[Part]] = {
+SKIPPABLE: dict[str, type[Part]] = {
     "graphs": Graph,
     "engines": Engine,
     "evaluations": Evaluation,
@@ -435,16 +435,17 @@ def parse(data: bytes) -> Manifest:
         raise ValueError("is not edgeseg's (format)")
     if type(value.get("schema")) is not int or value["schema"] != SCHEMA:  # true and 1.0 equal 1
         raise ValueError(f"has schema {value.get('schema')!r}, this edgeseg reads {SCHEMA}; use a matching edgeseg")
-    for key, part in _SKIPPABLE.items():
+    for key, part in SKIPPABLE.items():
         if isinstance(value.get(key), list):
-            value[key] = [item for item in value[key] if not _unknown_enum(part, item)]
+            value[key] = [item for item in value[key] if not unknown_enum(part, item)]
     try:
         return Manifest.model_validate(value)
     except ValidationError as error:
         raise ValueError(first_error(error)) from error
 
 
-def _unknown_enum(part: type[Part], item: object) -> bool:
+def unknown_enum(part: type[Part], item: object) -> bool:
+    """Whether nothing but enum values is wrong with an entry."""
     try:
         part.model_validate(item)
     except ValidationError as error:

@@ -116,6 +116,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
+        if key >> 32:  # runtimes cut a key to 32 bits, and would see another field
+            raise ValueError("no protobuf")
         kind = key & 7
         if kind == 0:
             _, at = _varint(data, at)

@@ -12,7 +12,7 @@ from typing import Any
 
 import cv2
 
-from edgeseg import backends, golden
+from edgeseg import backends, golden, skipped
 from edgeseg import manifest as mf
 from edgeseg.backends.base import EngineOptions
 from edgeseg.bundle import Source, require_manifest
@@ -103,7 +103,7 @@ def verify(
             continue  # takes a camera's frames: its engine answers to this graph below
         out.checks += replayed(source, manifest, entry, graphs[entry.name])
         if entry.input[0] == 1:
-            out.checks.append(same_meaning(entry, graphs[entry.name], frames))
+            out.checks.append(same_meaning(entry, graphs, frames))
     reference: list[gate.Measured] = []
     if selections:
         reference = accuracy(out, graphs, selections, budget / 100, step)
@@ -149,6 +149,7 @@ def hashes(source: Source, manifest: mf.Manifest) -> Iterator[Check]:
     listed: dict[str, tuple[str, int | None]] = dict(_golden_files(manifest))
     for part in (manifest.graphs, manifest.engines, manifest.documents):
         listed |= {one.file: (one.sha256, one.size) for one in part}
+    listed |= {file: (digest, None) for _, files in skipped.entries(source) for file, digest in files.items()}
     bad = []
     with Folder(source.path) as folder:
         for name, (digest, size) in listed.items():
@@ -192,10 +193,13 @@ def replayed(source: Source, manifest: mf.Manifest, entry: mf.Graph, graph: byte
         yield Check("golden", f"{entry.name} on {backend}", passed, detail)
 
 
-def same_meaning(entry: mf.Graph, graph: bytes, frames: Sequence[check.Image]) -> Check:
-    """Parity on every backend that runs the graph here."""
+def same_meaning(entry: mf.Graph, graphs: dict[str, bytes], frames: Sequence[check.Image]) -> Check:
+    """Parity on every backend that runs the graph here; INT8 must be near the float graph too."""
+    graph = graphs[entry.name]
     try:
         found = parity.check(entry.name, graph, frames, parity.chosen_runners(parity.backends(entry.name, entry.form)))
+        if entry.precision == "int8" and "float" in graphs:
+            found += parity.int8_holds(entry.name, graph, graphs["float"], frames)
     except (GateError, BackendError) as error:
         return Check("parity", entry.name, passed=False, detail=str(error))
     detail = ", ".join(f"{one.backend} {one.snr_db:.0f} dB" for one in found)

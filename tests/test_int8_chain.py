@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -228,3 +229,36 @@ def test_nothing_is_tuned_on_test_frames(
     said = edgeseg_cli(*words, "--split", tiny_run / "splits" / "phantom.test.txt").sentence(2)
     assert "are test frames of" in said
     assert not out.exists()
+
+
+def test_two_sets_of_one_name_do_not_calibrate(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    other = Path(shutil.copytree(tiny_data, tmp_path / "elsewhere" / tiny_data.name))
+    words = ("calibrate", tiny_run, "--data", tiny_data, "--data", other, "--out", tmp_path / "t.json")
+    assert "rename one of the folders" in edgeseg_cli(*words).sentence(2)
+
+
+def test_a_renamed_folder_is_still_held_out(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """A recipe that lists validation frames is refused whatever their folder is called now."""
+    from edgeseg.bundle import open_model
+    from edgeseg.data.select import select
+
+    renamed = Path(shutil.copytree(tiny_data, tmp_path / "renamed"))
+    val = select([renamed], None, "val", open_model(tiny_run).manifest)[0].pairs
+    digest = hashlib.sha256(val[0].image.read_bytes()).hexdigest()
+    recipe = tmp_path / "pinned.toml"
+    source = f'[[sources]]\ndata = "any"\nframes = 1\nsha256 = ["{digest}"]\n'
+    recipe.write_text(f'name = "pinned"\ndescription = "of validation frames"\n\n{source}')
+    words = ("calibrate", tiny_run, "--data", renamed, "--calibration", recipe, "--out", tmp_path / "t.json")
+    assert "it is in the val split" in edgeseg_cli(*words).sentence(3)
+    assert "says which frames" in edgeseg_cli(*words, "--frames", 3).sentence(2)
+
+
+def test_a_seed_that_draws_nothing_is_refused(
+    tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable
+) -> None:
+    recipe = tmp_path / "frozen.toml"
+    words = ("calibrate", tiny_run, "--data", tiny_data)
+    assert edgeseg_cli(*words, "--frames", 4, "--save-recipe", recipe).code == 0
+    again = (*words, "--calibration", recipe, "--out", tmp_path / "t.json")
+    assert "lists its frames and draws none" in edgeseg_cli(*again, "--seed", 9).sentence(2)
+    assert edgeseg_cli(*again).code == 0

@@ -76,3 +76,14 @@ def test_metadata_is_read_and_rubbish_refused() -> None:
     for cut in (1, 10, len(data) // 2, len(data) - 1):
         with pytest.raises(ValueError, match=r"truncated|protobuf|varint|codec"):
             onnx_metadata.read(data[:cut])
+
+
+def test_a_node_under_a_key_of_more_than_32_bits_is_seen() -> None:
+    """Runtimes' protobuf cuts keys to 32 bits: what would be an unknown field here is a node there."""
+    node = helper.make_node("NoSuchOp", ["x"], ["z"]).SerializeToString()
+    model = model_of(helper.make_node("Relu", ["x"], ["y"]))
+    inner = model.graph.SerializeToString() + b"\x8a\x80\x80\x80\x10" + bytes([len(node)]) + node
+    model.ClearField("graph")
+    whole = model.SerializeToString() + b"\x3a" + bytes([len(inner)]) + inner
+    with pytest.raises(ValueError, match="no protobuf"):
+        onnx_metadata.fault(whole)

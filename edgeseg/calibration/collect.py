@@ -18,11 +18,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgeseg.calibration.methods import threshold
-from edgeseg.calibration.table import Tensor
+from edgeseg.calibration.table import BINS, Tensor
 from edgeseg.errors import DataError
 from edgeseg.export.layers import activations, never_negative
 
-BINS = 2048
 Image = NDArray[np.uint8]
 
 

@@ -18,8 +18,8 @@ from edgeseg import manifest as mf
 from edgeseg import recipes
 from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
-from edgeseg.data.select import select
-from edgeseg.errors import DataError
+from edgeseg.data.select import called, select
+from edgeseg.errors import DataError, UsageError
 from edgeseg.names import legal_name
 
 KIND = "calibration"
@@ -111,8 +111,16 @@ def choose(recipe: Recipe, data: list[Path], manifest: mf.Manifest, *, most: boo
 
     Raises:
         DataError: a data set or frame is missing, too few, or belongs to the val or test split.
+        UsageError: two sets of one name.
     """
-    datasets = {dataset.name: dataset for dataset in map(open_dataset, data)}
+    datasets: dict[str, Dataset] = {}
+    for dataset in map(open_dataset, data):
+        if dataset.name in datasets:
+            raise UsageError(
+                f"--data {dataset.root}: is called {dataset.name} as {datasets[dataset.name].root} is, and a table "
+                "names its sets; rename one of the folders"
+            )
+        datasets[dataset.name] = dataset
     found: list[Frame] = []
     splits = set()
     for source in recipe.sources:
@@ -181,8 +189,9 @@ def _pinned(
 def _held_out(dataset: Dataset, manifest: mf.Manifest) -> dict[str, str]:
     """Stem → split of the frames that the model is validated or tested on."""
     kept: dict[str, str] = {}
+    name = called(dataset, manifest.training)  # whatever the folder is called now
     for split in ("val", "test"):
-        known = any(one.data == dataset.name and one.split == split for one in manifest.training.splits)
+        known = any(one.data == name and one.split == split for one in manifest.training.splits)
         if known or split in dataset.lists:
             kept |= {pair.stem: split for pair in select([dataset.root], split, split, manifest)[0].pairs}
     return kept

@@ -15,6 +15,7 @@ from edgeseg import manifest as mf
 from edgeseg.errors import ModelError
 
 MAX_BYTES = 64 << 20
+BINS = 2048  # of a histogram
 # What a hash stands for, in the order in which a difference is reported.
 HASHES = {
     "weights_sha256": "the weights",
@@ -44,7 +45,7 @@ class Tensor(mf.Part):
     high: float
     range: Annotated[list[float], Field(min_length=2, max_length=2)]
     limit: float
-    histogram: list[int] = Field(default_factory=list)
+    histogram: Annotated[list[int], Field(max_length=BINS)] = Field(default_factory=list)
     channel_mean: list[float] = Field(default_factory=list)
 
 

@@ -42,12 +42,18 @@ def command(
 
     if out is None and save_recipe is None:
         raise UsageError("edgeseg calibrate: say what to write, --out TABLE.json or --save-recipe FILE.toml")
+    if calibration is not None and frames is not None:
+        raise UsageError(f"--frames {frames}: recipe {calibration} says which frames; give one of the two")
     check_files({"--out": out, "--save-recipe": save_recipe, "--json": console.json_file(json_to)})
     check_suffix("--out", out, ".json")  # --calibration takes either by its suffix
     check_suffix("--save-recipe", save_recipe, ".toml")
     source = open_model(model)
     manifest = require_manifest(source)
     chosen = choose_frames(data, calibration, frames, seed, manifest)
+    if seed is not None and all(one.sha256 for one in chosen.recipe.sources):
+        raise UsageError(
+            f"--seed {seed}: recipe {chosen.recipe.name} lists its frames and draws none; leave --seed out"
+        )
     used = checked_method(method) or chosen.recipe.method
     screen = console.console(json_to, quiet=quiet)
     result: dict[str, object] = {

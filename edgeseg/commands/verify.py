@@ -35,7 +35,7 @@ def command(
     from rich.table import Table
 
     from edgeseg import verify
-    from edgeseg.bundle import open_bundle
+    from edgeseg.bundle import ZOO, open_bundle
     from edgeseg.errors import GateError, ModelError, UsageError
     from edgeseg.export import papers, report_pictures
     from edgeseg.export.report import Findings
@@ -43,6 +43,10 @@ def command(
     from edgeseg.outputs import check_files
 
     source = open_bundle(model)
+    if update and source.path.parent == ZOO:
+        raise UsageError(
+            f"--update: {source.path} is shipped and not written to; update a copy (edgeseg export {model})"
+        )
     if report is not None:
         if report.resolve().is_relative_to(source.path.resolve()):
             raise UsageError(f"--report {report}: holds pictures of patients and must stand outside the bundle")

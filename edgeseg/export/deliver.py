@@ -75,14 +75,15 @@ def deliver(
     engines.check(request.engines, str(target), device)
     atomic.check_writable(target)
     more = bool(request.engines or request.variants)
-    adds = bool(request.wanted.graphs or more)
-    if source.kind == "bundle" and not data and request.keeps and imgsz is None and adds:
+    if source.kind == "bundle" and not data and request.keeps and imgsz is None:
         if target.resolve() != source.path.resolve() and target.exists():
             from edgeseg.export.run import check_place
 
             check_place(target)
         done = _of(target, extend(source, request, target, device=device, step=step))
     else:
+        if source.kind == "bundle" and target.resolve() == source.path.resolve():
+            loses_nothing(request, head, source)
         console.require("train", "torch", "onnx", "onnxscript")
         done = _exported(source, request, data, split, target, opset, imgsz, device, step, more=more)
     if request.triton is not None:
@@ -91,6 +92,24 @@ def deliver(
         step("writing the Triton model repository")
         triton.write(open_model(str(done.path)), request.triton)
     return done
+
+
+def loses_nothing(request: Request, head: mf.Manifest, source: Source) -> None:
+    """Whether a bundle that is made again in its place will hold all that it holds.
+
+    Raises:
+        UsageError: it would lose a graph or an engine that nobody asked for again.
+    """
+    bases = {"float", *request.wanted.graphs}
+    graphs = bases | {name + variant for name in bases for variant in request.variants}
+    kept = graphs | {wish.graph for wish in request.engines} | {wish.name for wish in request.engines}
+    held = [*(one.name for one in head.graphs), *(one.name for one in head.engines)]
+    lost = next((name for name in held if name not in kept), None)
+    if lost is not None:
+        raise UsageError(
+            f"{source.path}: would be made again without {lost}, which it holds; ask for that too "
+            "(--int8, --fp16, --batch, --dynamic, --target), or write another bundle with --out"
+        )
 
 
 def all_that_is_held(request: Request, head: mf.Manifest, source: Source) -> Request:

@@ -11,8 +11,8 @@ from edgeseg import golden
 from edgeseg import manifest as mf
 from edgeseg.bundle import Source
 from edgeseg.errors import ModelError
-from edgeseg.export import card, forms, int8, parity, sbom, variants
-from edgeseg.export.papers import Paper, document
+from edgeseg.export import forms, int8, parity, variants
+from edgeseg.export.papers import with_papers
 from edgeseg.export.run import Form, float_graph, form_entry, phantom_frames
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def add(
         emitted = forms.emit(name, base.data, made.table, made.float_layers).data
         runners = parity.chosen_runners(parity.backends(name, forms.GRAPHS[name].form))
         out.agreements += parity.check(name, emitted, frames, runners)
-        if name in int8.FP16:
-            out.agreements.append(parity.fp16_holds(name, emitted, base.data, frames))
+        holds = parity.fp16_holds if name in int8.FP16 else parity.int8_holds
+        out.agreements += holds(name, emitted, base.data, frames)
         made.graphs[name] = data[name] = emitted
         new.append(Form(form_entry(name, made, manifest), emitted))
     for name in missing:
@@ -112,6 +112,5 @@ def _with_papers(manifest: mf.Manifest) -> tuple[mf.Manifest, dict[str, bytes]]:
     """Bill of materials and card name the new graphs; the report stays: its figures are of what was measured then."""
     kept = [one for one in manifest.documents if one.role not in ("sbom", "card")]
     manifest = manifest.model_copy(update={"documents": kept})
-    papers = [Paper("sbom", "sbom.cdx.json", sbom.write(manifest)), Paper("card", "card.md", card.write(manifest))]
-    documents = [*kept, *map(document, papers)]
-    return manifest.model_copy(update={"documents": documents}), {one.file: one.data for one in papers}
+    manifest, papers = with_papers(manifest, None)
+    return manifest, {one.file: one.data for one in papers}

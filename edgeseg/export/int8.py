@@ -82,8 +82,8 @@ def make(
             runners = parity.chosen_runners(parity.backends(name, forms.GRAPHS[name].form))
             out.agreements = [one for one in out.agreements if one.subject != name]
             out.agreements += parity.check(name, emitted, frames, runners)
-            if name in FP16:  # what FP16 may cost needs no labelled frames
-                out.agreements.append(parity.fp16_holds(name, emitted, graph, frames))
+            holds = parity.fp16_holds if name in FP16 else parity.int8_holds  # needs no labelled frames
+            out.agreements += holds(name, emitted, graph, frames)
         return found
 
     def rank() -> list[sensitivity.Cost]:
@@ -177,7 +177,8 @@ def choose_frames(
     if recipe_name is not None:
         return chosen(recipes.load(calibration_frames.KIND, recipe_name, calibration_frames.Recipe), most=False)
     names = [open_dataset(root).name for root in data]
-    recipe = calibration_frames.default_recipe(names, frames)
+    drawn = frames if seed is None else frames or calibration_frames.FRAMES  # a seed is of a draw
+    recipe = calibration_frames.default_recipe(names, drawn)
     try:
         return chosen(recipe, most=recipe.name == "drawn" and frames is None)
     except DataError:

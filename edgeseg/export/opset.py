@@ -8,6 +8,7 @@ TensorRT 8.6 does. Split without sizes must say its number of outputs from 18 on
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 from edgeseg.errors import ModelError
@@ -60,3 +61,9 @@ def _axes_to_attribute(node: ir.Node) -> None:
     node.attributes["axes"] = ir.AttrInt64s("axes", [int(one) for one in axes.const_value.numpy().ravel()])
     node.attributes.pop("noop_with_empty_axes", None)
     node.resize_inputs(1)
+
+
+def opset_of(graph: bytes) -> int:
+    """The opset that a graph names."""
+    imports = onnx.load_from_string(graph).opset_import
+    return next(int(one.version) for one in imports if one.domain in ("", "ai.onnx"))

@@ -31,17 +31,17 @@ def document(paper: Paper) -> mf.Document:
     )
 
 
-def written(manifest: mf.Manifest, findings: Findings) -> list[Paper]:
-    """Report, SBOM and card of a bundle whose other documents are already in its manifest."""
+def written(manifest: mf.Manifest, findings: Findings | None) -> list[Paper]:
+    """Report (without findings none), SBOM and card of a bundle whose other documents are already in its manifest."""
     return [
-        Paper("report", "report.html", report.write(manifest, findings)),
+        *([] if findings is None else [Paper("report", "report.html", report.write(manifest, findings))]),
         Paper("sbom", "sbom.cdx.json", sbom.write(manifest)),
         Paper("card", "card.md", card.write(manifest)),
     ]
 
 
-def with_papers(manifest: mf.Manifest, findings: Findings) -> tuple[mf.Manifest, list[Paper]]:
-    """The manifest with its documents, and the documents."""
+def with_papers(manifest: mf.Manifest, findings: Findings | None) -> tuple[mf.Manifest, list[Paper]]:
+    """The manifest with its documents, and the documents; without findings no report."""
     papers = written(manifest, findings)
     return manifest.model_copy(update={"documents": [*manifest.documents, *map(document, papers)]}), papers
 
@@ -54,9 +54,9 @@ def update(
 ) -> None:
     """Writes a whole new bundle with what this machine measured, in place of the old one.
 
-    Measurements of the same graph, backend, data and machine replace the old ones. A graph whose
-    gate was *parity* passes when each CPU runtime that computes it right measured it within budget (the caller
-    checked that).
+    Measurements of the same graph, backend, data, machine and purpose replace the old ones: what decided at export
+    stays. Without any the report stays too: its figures are of what was measured then. A graph whose gate was *parity*
+    passes when each CPU runtime that computes it right measured it within budget (the caller checked that).
     ``engine_gates`` are those of the engines that ran here.
 
     Raises:
@@ -66,7 +66,7 @@ def update(
     old = require_manifest(source)
 
     def key(one: mf.Evaluation) -> tuple[str, ...]:
-        return one.subject, one.backend, one.data, one.split, one.machine
+        return one.subject, one.backend, one.data, one.split, one.machine, one.purpose
 
     fresh = {key(one) for one in evaluations}
     kept = [one for one in old.evaluations if key(one) not in fresh]
@@ -77,6 +77,7 @@ def update(
         else one
         for one in old.graphs
     ]
+    again = WRITTEN if findings.measured else ("sbom", "card")
     base = old.model_copy(
         update={
             "evaluations": [*kept, *evaluations],
@@ -85,10 +86,10 @@ def update(
                 one.model_copy(update={"gate": better(one.gate, (engine_gates or {}).get(one.name, one.gate))})
                 for one in old.engines
             ],
-            "documents": [one for one in old.documents if one.role not in WRITTEN],
+            "documents": [one for one in old.documents if one.role not in again],
         }
     )
-    manifest, papers = with_papers(base, findings)
+    manifest, papers = with_papers(base, findings if findings.measured else None)
     rewrite.write(source, manifest, {paper.file: paper.data for paper in papers})
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edgeseg.errors import ModelError
 from edgeseg.export.layers import Layer, constant, consumers, initializer
 
 # Padding is 0 after normalisation, thus the mean frame. One byte says it where all channels' means are within half a
@@ -41,7 +42,16 @@ class Raw:
     lacks: NDArray[np.float64]
 
     def means(self, before: Sequence[float]) -> list[float]:
-        """Channel means of ``value`` from those of what the layers read before."""
+        """Channel means of ``value`` from those of what the layers read before.
+
+        Raises:
+            ModelError: they are of another number of channels.
+        """
+        if len(before) not in (0, self.shares.size):
+            raise ModelError(
+                f"the calibration table has {len(before)} channel means for a frame of {self.shares.size} channels; "
+                "calibrate again with: edgeseg calibrate MODEL --data DIR"
+            )
         return [float(one) for one in (np.asarray(before) - self.lacks) / self.shares] if before else []
 
 

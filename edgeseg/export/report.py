@@ -162,13 +162,18 @@ def _figures(manifest: mf.Manifest) -> str:
                  "–" if one.latency_p50_ms is None else f"{one.latency_p50_ms:.1f}"]  # fmt: skip
         rows.append(cells)
     note = (
-        "Means over images at the mask's own size. <em>Gate</em> rows (validation frames) decided what is in this bundle; "
-        "<em>report</em> rows (test frames) were measured afterwards and chose nothing."
+        f"Means over images at the mask's own size. <em>Gate</em> rows {_splits(manifest, 'gate')}decided what is in this "
+        f"bundle; <em>report</em> rows {_splits(manifest, 'report')}were measured afterwards and chose nothing."
     )
     machines = ", ".join(sorted({esc(one.machine) for one in manifest.evaluations}))
     return (
         f"<section><h2>Figures</h2><p>{note}</p>{table(head, rows)}<p class=small>Measured on {machines}.</p></section>"
     )
+
+
+def _splits(manifest: mf.Manifest, purpose: str) -> str:
+    names = sorted({one.split for one in manifest.evaluations if one.purpose == purpose})
+    return f"(frames: {esc(', '.join(names))}) " if names else ""
 
 
 def _figure(value: float | None) -> str:
@@ -269,9 +274,14 @@ def _calibration(manifest: mf.Manifest) -> str:
     one = manifest.calibration
     if one is None:
         return ""
+    held_out = (
+        "None of them is in the validation or test split."
+        if one.split == "train"
+        else "They are of a folder or list without a split of its own: frames under Figures may be among them."
+    )
     return (
         f"<section><h2>Calibrated on</h2><p>{one.frames} frames of {esc(one.data)} ({esc(one.split)}), recipe "
-        f"{esc(one.recipe)}, method {esc(one.method)}, seed {one.seed}. None of them is in the validation or test split.</p></section>"
+        f"{esc(one.recipe)}, method {esc(one.method)}, seed {one.seed}. {held_out}</p></section>"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import edgeseg
-from edgeseg import atomic
+from edgeseg import atomic, skipped
 from edgeseg import manifest as mf
 from edgeseg.bundle import Source, require_manifest
 from edgeseg.folder import Folder
@@ -35,9 +35,11 @@ def write(source: Source, manifest: mf.Manifest, new: Mapping[str, bytes], targe
 
     Raises:
         OutputError: the disk; the old bundle stays.
-        ModelError: a file of the old bundle has changed since it was opened.
+        ModelError: a file of the old bundle has changed since it was opened, or it holds what this version
+            does not know.
     """
     require_manifest(source)
+    skipped.refuse(source)
     manifest = manifest.model_copy(update={"created": mf.now(), "writer": f"edgeseg {edgeseg.__version__}"})
     with Folder(source.path) as folder, atomic.atomic_folder(target or source.path) as place:
         for file, digest in listed(manifest).items():

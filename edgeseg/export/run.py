@@ -17,6 +17,7 @@ from edgeseg.data.phantom import PHANTOMS
 from edgeseg.data.select import Selection, select, to_choose
 from edgeseg.errors import DataError, ModelError, OutputError, UsageError
 from edgeseg.export import check, forms, gate, int8, operating, parity
+from edgeseg.export.opset import opset_of
 from edgeseg.export.papers import Paper, document, with_papers
 from edgeseg.export.report import Findings
 from edgeseg.machine import describe
@@ -101,7 +102,8 @@ def export_run(
     if threshold is not None:
         step("measuring the operating point")
         run, graph = moved(threshold, graph, selections, run)
-        if source.kind == "bundle" and run.calibration is not None and wanted.calibration is None:
+        has_table = any(one.role == "calibration" for one in run.documents)
+        if source.kind == "bundle" and has_table and wanted.calibration is None:
             calibrate_on = []  # its own table: only the threshold was asked for
     reference = {}
     for backend in check.ENGINES if selections else ():
@@ -120,7 +122,7 @@ def export_run(
     step("writing golden frames and the bundle")
     papers = [Paper("calibration", TABLE_FILE, tables.dump(made.table))] if made.table else []
     findings = Findings(measured, made.ranking, made.float_cost_ms)
-    head = run.model_copy(update={"calibration": made.table.calibration}) if made.table else run
+    head = run.model_copy(update={"calibration": made.table.calibration if made.table else None})
     name = legal_name(target.name.removesuffix(SUFFIX), run.name)
     manifest = write_bundle(target, head, entries, evaluations, name, papers, findings)
     return Exported(target, manifest, graph.agreements, made)
@@ -254,7 +256,7 @@ def form_entry(name: str, made: int8.Made, run: mf.Manifest) -> mf.Graph:
         name=name,
         form=recipe.form,
         precision=recipe.precision,
-        opset=recipe.opset,
+        opset=opset_of(data),
         input=[1, run.frame.height, run.frame.width, 3],
         resize="host",
         float_layers=made.float_layers if quantised else [],
@@ -329,6 +331,7 @@ def write_bundle(
                 "created": mf.now(),
                 "writer": f"edgeseg {edgeseg.__version__}",
                 "graphs": [form.entry for form in graphs],
+                "engines": [],  # a bundle's own are of its old graphs
                 "evaluations": evaluations,
                 "golden": golden.write(folder, frames, {f.entry.name: (f.entry.form, f.data) for f in graphs}),
                 "documents": [document(one) for one in papers],

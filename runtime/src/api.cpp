@@ -24,6 +24,10 @@ void write_text(char* to, std::size_t size, const char* text) noexcept {
     }
     std::memcpy(to, text, length);
     to[length] = '\0';
+    // One line, and nothing that a terminal obeys: names come from manifests.
+    for (char* at = to; *at != '\0'; ++at) {
+        if (static_cast<unsigned char>(*at) < 0x20U || *at == '\x7F') *at = ' ';
+    }
 }
 
 // Runs `work`, turning what it throws into a status and a sentence.
@@ -236,10 +240,11 @@ int32_t edgeseg_signal(const edgeseg_result* result, int64_t now_ns, int64_t sta
     if (result == nullptr) return EDGESEG_LOST;
     if (stale_ns <= 0) stale_ns = 500000000;
     if (lost_ns <= 0) lost_ns = 3000000000;
-    if (now_ns < result->captured_ns) return EDGESEG_STALE;
+    const int32_t stale = std::max<int32_t>(result->signal, EDGESEG_STALE);  // the highest wins
+    if (now_ns < result->captured_ns) return stale;
     const uint64_t age = static_cast<uint64_t>(now_ns) - static_cast<uint64_t>(result->captured_ns);
     if (age > static_cast<uint64_t>(lost_ns)) return EDGESEG_LOST;
-    if (age > static_cast<uint64_t>(stale_ns)) return EDGESEG_STALE;
+    if (age > static_cast<uint64_t>(stale_ns)) return stale;
     return result->signal;
 }
 

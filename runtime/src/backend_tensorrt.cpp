@@ -96,10 +96,29 @@ private:
     char last_[400] = {};
 };
 
+// The thread's current GPU while it lives; the caller's afterwards.
+class OnDevice {
+public:
+    explicit OnDevice(int device) {
+        if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
+        const cudaError_t selected = cudaSetDevice(device);
+        if (selected != cudaSuccess && before_ >= 0) (void)cudaSetDevice(before_);
+        cuda_check(selected, "select the GPU");
+    }
+    ~OnDevice() {
+        if (before_ >= 0) (void)cudaSetDevice(before_);
+    }
+    OnDevice(const OnDevice&) = delete;
+    OnDevice& operator=(const OnDevice&) = delete;
+
+private:
+    int before_ = -1;
+};
+
 class TensorRt final : public Backend {
 public:
     explicit TensorRt(const Load& load) : device_(static_cast<int>(load.device)) {
-        cuda_check(cudaSetDevice(device_), "select the GPU");
+        const OnDevice here(device_);
         runtime_.reset(nvinfer1::createInferRuntime(log_));
         if (runtime_ == nullptr) fail(load, "no runtime");
         engine_.reset(runtime_->deserializeCudaEngine(load.file.data(), load.file.size()));
@@ -112,9 +131,13 @@ public:
         allocate();
         const bool bound = context_->setInputShape(input_name_.c_str(), nvinfer1::Dims4{1, load.height, load.width, 3}) &&
                            context_->setTensorAddress(input_name_.c_str(), device_in_) && context_->setTensorAddress(output_name_.c_str(), device_out_);
-        if (!bound) fail(load, "the manifest's input size does not fit the engine");
+        if (!bound || !gives_one(load)) {
+            release();  // the destructor does not run for an object that was not finished
+            fail(load, "the manifest's input size does not fit the engine");
+        }
     }
     ~TensorRt() override {
+        const OnDevice here(device_);
         context_.reset();
         release();
     }
@@ -123,7 +146,7 @@ public:
     const std::uint8_t* output() const noexcept override { return host_out_; }
     void infer() override {
         // A session may move between threads; the current device is the thread's.
-        cuda_check(cudaSetDevice(device_), "select the GPU");
+        const OnDevice here(device_);
         cuda_check(cudaMemcpyAsync(device_in_, host_in_, input_size_, cudaMemcpyHostToDevice, stream_), "copy a frame to the GPU");
         log_.clear();
         if (!context_->enqueueV3(stream_)) throw Error(EDGESEG_E_BACKEND, std::string(library_name) + " failed on a frame: " + log_.last());
@@ -161,6 +184,11 @@ private:
     static bool fixed(Size has, int wanted) {
         return has == wanted || has == -1;
     }
+    // Whether a frame in gives one result out, and no more than there is room for.
+    bool gives_one(const Load& load) const {
+        const nvinfer1::Dims shape = context_->getTensorShape(output_name_.c_str());
+        return shape.nbDims == 4 && shape.d[0] == 1 && shape.d[1] == load.channels && shape.d[2] == load.height && shape.d[3] == load.width;
+    }
     void allocate() {
         try {
             cuda_check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "make a stream");
@@ -175,7 +203,6 @@ private:
     }
     // Failures on the way down have nobody left to tell.
     void release() noexcept {
-        (void)cudaSetDevice(device_);
         (void)cudaFree(device_in_);
         (void)cudaFree(device_out_);
         (void)cudaFreeHost(host_in_);

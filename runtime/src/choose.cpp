@@ -87,7 +87,7 @@ private:
                 note_pending(engine.gate, engine.name);
                 continue;
             }
-            const Obstacle obstacle = machine_.obstacle(engine);
+            const Obstacle obstacle = other_graph(engine) ? Obstacle{EDGESEG_E_FINGERPRINT, "engine \"" + engine.name + "\" was built from another graph than the bundle's; rebuild it: edgeseg export BUNDLE --target " + engine.target} : machine_.obstacle(engine);
             if (obstacle.status == EDGESEG_OK) {
                 out = {EDGESEG_TENSORRT, precision, gate, engine.name, engine.graph, engine.file};
                 return true;
@@ -95,6 +95,14 @@ private:
             if (obstacle_.status == EDGESEG_OK) obstacle_ = obstacle;
         }
         return false;
+    }
+
+    // As edgeseg/backends/fingerprint.py: the graph of the engine's name is another now, or there is none.
+    bool other_graph(const Engine& engine) const {
+        for (const Graph& graph : manifest_.graphs) {
+            if (graph.name == engine.graph) return graph.file.sha256 != engine.graph_sha256;
+        }
+        return true;
     }
 
     // One frame of the network's size at a time: graphs with a larger fixed batch, or tied to a camera's size, are for others.

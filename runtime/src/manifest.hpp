@@ -53,7 +53,7 @@ struct Graph {
 struct Engine {
     std::string name;
     std::string target;
-    std::string graph;
+    std::string graph, graph_sha256;  // what it was built from
     bool rtx = false;
     std::string version;
     Precision precision = Precision::fp16;

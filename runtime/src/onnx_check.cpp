@@ -48,6 +48,7 @@ public:
         std::string_view op;
         while (at < end) {
             const std::uint64_t key = varint(at, end), field = key >> 3;
+            if (key >> 32 != 0) refuse("is no ONNX file");  // runtimes cut a key to 32 bits, and would see another field
             if (message == Message::tensor && (field == 13 || field == 14)) external(key, at, end);
             switch (key & 7) {
                 case 0: varint(at, end); break;

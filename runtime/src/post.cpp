@@ -81,15 +81,12 @@ const std::uint8_t* Post::smooth(const std::uint8_t* probability) {
 }
 
 bool Post::all_positive(const std::uint8_t* probability, const std::vector<Class>& classes) const {
-    const Box& target = placement_.target;
     const auto plane = static_cast<std::size_t>(width_) * static_cast<std::size_t>(height_);
-    for (int y = target.top; y < target.top + target.height; ++y) {
-        const std::uint8_t* row = probability + static_cast<std::size_t>(y) * static_cast<std::size_t>(width_);
-        for (int x = target.left; x < target.left + target.width; ++x) {
-            bool positive = false;
-            for (std::size_t i = 1; i < classes.size() && !positive; ++i) positive = row[(i - 1) * plane + static_cast<std::size_t>(x)] >= classes[i].threshold;
-            if (!positive) return false;  // after the first pixels, nearly always
-        }
+    // The border of a padded frame too: a close-up may fill the picture, only a broken engine fills what is none.
+    for (std::size_t at = 0; at < plane; ++at) {
+        bool positive = false;
+        for (std::size_t i = 1; i < classes.size() && !positive; ++i) positive = probability[(i - 1) * plane + at] >= classes[i].threshold;
+        if (!positive) return false;  // after the first pixels, nearly always
     }
     return true;
 }

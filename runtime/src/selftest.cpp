@@ -85,6 +85,7 @@ std::string Session::replay(const Golden& golden, std::uint32_t& worst) {
 
 void Session::selftest(std::uint32_t& passed, std::uint32_t& worst) {
     forget();
+    forget_statistics();
     placement_ = {};
     passed = worst = 0;
     std::string first_fault;

@@ -77,6 +77,7 @@ void Session::prepare(std::uint32_t format, int width, int height, bool warm) {
     content_counts_.assign(static_cast<std::size_t>(width) + static_cast<std::size_t>(height), 0);
     placement_ = {};
     forget();
+    if (warm) forget_statistics();
     if (warm || !warm_) {
         std::memset(backend_->input(), 0, static_cast<std::size_t>(manifest.width) * static_cast<std::size_t>(manifest.height) * 3);
         backend_->infer();
@@ -91,6 +92,9 @@ void Session::forget() noexcept {
     post_.forget();
     watch_.forget();
     holds_content_ = has_past_ = false;
+}
+
+void Session::forget_statistics() noexcept {
     frames_ = invalid_ = 0;
     latencies_.clear();
 }

@@ -47,6 +47,7 @@ private:
     };
 
     void forget() noexcept;
+    void forget_statistics() noexcept;
     Box content(const Picture& picture);
     MaskOut check_buffers(const edgeseg_result& result, const Picture& picture) const;
     Placement choose_placement(const Picture& picture, const edgeseg_frame& frame, bool& provisional);

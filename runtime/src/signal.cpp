@@ -12,7 +12,7 @@ constexpr double share = 0.99;
 constexpr double noise_deviation = 8.0;    // grey levels; a dark, even picture is noise too, but a picture
 constexpr double noise_correlation = 0.3;  // of pixels that share no source pixel; 0.9 and more in pictures
 constexpr int smallest_side = 32;  // fitted pixels; below, chance decides
-constexpr std::int64_t frozen_ns = 1'000'000'000;
+constexpr std::int64_t frozen_ns = 600'000'000;  // as edgeseg/stream/live/state.py: said within a second at any frame rate
 constexpr int row_step = 4;  // every fourth row is enough for shares of 1 %
 
 struct Region {
@@ -123,7 +123,7 @@ std::int32_t SignalWatch::look(const std::uint8_t* fitted, const Placement& plac
     why = flat(region);
     if (why == nullptr) why = noise(region, independent_lag(placement));
     if (why != nullptr) return EDGESEG_NO_SIGNAL;
-    if (still) why = "the picture has not changed for 1 s";
+    if (still) why = "the picture has not changed for 0.6 s";
     return still ? EDGESEG_FROZEN : EDGESEG_LIVE;
 }
 

@@ -236,6 +236,36 @@ def broken(out: Path) -> None:
     noise.close()
 
 
+def varint(number: int) -> bytes:
+    """As protobuf writes it."""
+    return bytes([number & 127 | 128]) + varint(number >> 7) if number > 127 else bytes([number])
+
+
+def hidden(graph: bytes) -> bytes:
+    """With one more node, under a key whose upper half runtimes do not look at: field 1, or an unknown one."""
+    model = onnx.load_from_string(graph)
+    node = helper.make_node("Sinh", ["frame"], ["more"]).SerializeToString()
+    inner = model.graph.SerializeToString() + b"\x8a\x80\x80\x80\x10" + varint(len(node)) + node
+    model.ClearField("graph")
+    whole: bytes = model.SerializeToString() + b"\x3a" + varint(len(inner)) + inner
+    return whole
+
+
+def openvino_format(height: int, width: int) -> bytes:
+    """A network in OpenVINO's XML whose bytes are an ONNX file without a graph, too: two fields that nobody knows."""
+    head, tail = b'\n<net name="m" version="11"><!--', b"-->"
+    shape = f"<dim>1</dim><dim>{height}</dim><dim>{width}</dim><dim>3</dim>"
+    port = f'<port id="0" precision="U8">{shape}</port>'
+    layers = (
+        f'<layer id="0" name="frame" type="Parameter" version="opset1"><data shape="1,{height},{width},3" '
+        f'element_type="u8"/><output>{port}</output></layer>'
+        f'<layer id="1" name="out" type="Result" version="opset1"><input>{port}</input></layer>'
+    )
+    edge = '<edge from-layer="0" from-port="0" to-layer="1" to-port="0"/>'
+    tail += f"<layers>{layers}</layers><edges>{edge}</edges></net>".encode()
+    return head.ljust(62) + b"\x12" + varint(len(tail)) + tail
+
+
 def refused_graphs(out: Path) -> None:
     """Right hashes around what must not run: tensors in another file, an unknown operator, one used wrong, a loop."""
     size = (32, 32)
@@ -256,6 +286,7 @@ def refused_graphs(out: Path) -> None:
     tensor.ClearField("raw_data")
     outside = model.SerializeToString()
     graphs = {"external-data": outside, "unknown-op": unknown, "wrong-op": wrong, "graph-in-graph": flow}
+    graphs |= {"hidden-op": hidden(network(*size, 1, 6)), "other-format": openvino_format(*size)}
     for name, data in graphs.items():
         bundle = Bundle(out / f"{name}.edgeseg", manifest(name, size, ["x"], {"region": "frame", "mode": "pad"}))
         bundle.graph("float", "float", "fp32", data)

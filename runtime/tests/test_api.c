@@ -69,6 +69,10 @@ static void test_signal(void) {
     EXPECT(edgeseg_signal(&result, 999999999, 0, 0) == EDGESEG_STALE); /* captured after now: two clocks */
     result.captured_ns = INT64_MIN;
     EXPECT(edgeseg_signal(&result, INT64_MAX, 0, 0) == EDGESEG_LOST);
+    result.signal = EDGESEG_LOST; /* set by a caller that has no result yet: age takes nothing back */
+    result.captured_ns = 0;
+    EXPECT(edgeseg_signal(&result, 1000000000, 0, 0) == EDGESEG_LOST);
+    EXPECT(edgeseg_signal(&result, -1, 0, 0) == EDGESEG_LOST);
 }
 
 static void test_options(const char *bundles) {
@@ -105,6 +109,9 @@ static void test_options(const char *bundles) {
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "unknown-op"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
     EXPECT(strstr(error, "NoSuchOperator") != NULL);
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "graph-in-graph"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "hidden-op"), NULL, &session, error, sizeof error) == EDGESEG_E_MANIFEST);
+    EXPECT(strstr(error, "is no ONNX file") != NULL);
+    EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "other-format"), NULL, &session, error, sizeof error) != EDGESEG_OK);
     EXPECT(edgeseg_open(EDGESEG_ABI, in(bundles, "wrong-op"), NULL, &session, error, sizeof error) == EDGESEG_E_BACKEND);
     EXPECT(strchr(error, '\n') == NULL);
     EXPECT(session == NULL);

@@ -21,6 +21,7 @@ Engine engine(const char* name, Precision precision, Gate gate) {
     Engine out;
     out.name = name;
     out.graph = "fp16-trt-typed";
+    out.graph_sha256 = "its hash";
     out.precision = precision;
     out.gate = gate;
     out.profile_min = out.profile_max = {1, 24, 32, 3};
@@ -34,6 +35,7 @@ Manifest manifest() {
     out.width = 32;
     out.graphs = {graph("float", "float", Precision::fp32, Gate::passed), graph("int8-cpu", "cpu", Precision::int8, Gate::passed),
                   graph("int8-cpu-7bit", "cpu", Precision::int8, Gate::passed), graph("fp16-trt-typed", "trt-typed", Precision::fp16, Gate::parity)};
+    out.graphs.back().file.sha256 = "its hash";
     out.engines = {engine("trt-fp16", Precision::fp16, Gate::passed)};
     return out;
 }
@@ -88,6 +90,16 @@ TEST(full_range_weights_do_not_run_in_openvino_without_vnni) {
     EXPECT_EQ(choose(manifest(), wish(EDGESEG_ONNXRUNTIME, EDGESEG_INT8), old).name, "int8-cpu-7bit");
     arm.graphs[1].gate = Gate::pending;
     EXPECT_ERROR(EDGESEG_E_UNSUPPORTED, choose(arm, wish(EDGESEG_OPENVINO, EDGESEG_INT8, true), old));
+}
+
+TEST(an_engine_of_another_graph_does_not_run) {
+    EXPECT_EQ(choose(manifest(), {}, gpu()).name, "trt-fp16");
+    Manifest changed = manifest();
+    changed.graphs.back().file.sha256 = "another";
+    EXPECT_EQ(choose(changed, {}, gpu()).name, "int8-cpu");
+    EXPECT_ERROR(EDGESEG_E_FINGERPRINT, choose(changed, wish(EDGESEG_TENSORRT, EDGESEG_FP16), gpu()));
+    changed.graphs.pop_back();  // its graph is gone
+    EXPECT_ERROR(EDGESEG_E_FINGERPRINT, choose(changed, wish(EDGESEG_TENSORRT, EDGESEG_FP16), gpu()));
 }
 
 TEST(variants_for_batches_stand_back) {

@@ -141,7 +141,7 @@ TEST(signal_states_by_content) {
     EXPECT_EQ(look_once(grainy), EDGESEG_LIVE);
 }
 
-TEST(frozen_after_a_second_without_change) {
+TEST(frozen_after_six_tenths_of_a_second_without_change) {
     Scene scene = gradient();
     SignalWatch watch;
     watch.prepare(scene.height, scene.width);
@@ -149,16 +149,16 @@ TEST(frozen_after_a_second_without_change) {
     const auto at = [&](std::int64_t milliseconds) { return watch.look(scene.data.data(), scene.placement(), milliseconds * 1000000, why); };
     EXPECT_EQ(at(0), EDGESEG_LIVE);
     EXPECT_EQ(at(500), EDGESEG_LIVE);
-    EXPECT_EQ(at(999), EDGESEG_LIVE);
-    EXPECT_EQ(at(1000), EDGESEG_FROZEN);
+    EXPECT_EQ(at(599), EDGESEG_LIVE);
+    EXPECT_EQ(at(600), EDGESEG_FROZEN);
     scene.data[100] = static_cast<std::uint8_t>(scene.data[100] + 90);  // one value is not a change
     EXPECT_EQ(at(1100), EDGESEG_FROZEN);
     for (std::size_t i = 0; i < 400; ++i) scene.data[i] = static_cast<std::uint8_t>(scene.data[i] + 2);
     EXPECT_EQ(at(1200), EDGESEG_LIVE);
-    EXPECT_EQ(at(2199), EDGESEG_LIVE);
-    EXPECT_EQ(at(2200), EDGESEG_FROZEN);
+    EXPECT_EQ(at(1799), EDGESEG_LIVE);
+    EXPECT_EQ(at(1800), EDGESEG_FROZEN);
     EXPECT_EQ(at(100), EDGESEG_LIVE);  // the clock was set back: begins anew
-    EXPECT_EQ(at(1100), EDGESEG_FROZEN);
+    EXPECT_EQ(at(700), EDGESEG_FROZEN);
     watch.forget();
     EXPECT_EQ(at(1200), EDGESEG_LIVE);
 }

@@ -194,6 +194,29 @@ TEST(an_all_one_mask_is_invalid) {
     EXPECT_EQ(int{bench.probability[100]}, 255);  // what the network said stays to be looked at
 }
 
+TEST(a_mask_that_fills_a_padded_picture_is_no_fault) {
+    Bench bench;
+    bench.frame.height = 24;  // 128 x 24: only rows 9 to 14 of the network's 24 are picture
+    for (int left = 0; left < 32; left += 8) bench.fake->square(0, left, 8, 8, 255);
+    bench.run();
+    EXPECT_EQ(bench.result.signal, EDGESEG_LIVE);
+    EXPECT_EQ(bench.areas[1], std::uint64_t{128 * 24});
+}
+
+TEST(another_size_of_frames_keeps_the_statistics) {
+    Bench bench;
+    for (int i = 0; i < 3; ++i) {
+        bench.run();
+        bench.next();
+    }
+    bench.frame.height /= 2;
+    bench.result.mask_at = EDGESEG_MASK_NETWORK;
+    bench.run();
+    EXPECT_EQ(bench.session->frames(), std::uint64_t{4});
+    bench.session->prepare(EDGESEG_BGR, bench.frame_width, bench.frame_height, true);
+    EXPECT_EQ(bench.session->frames(), std::uint64_t{0});
+}
+
 TEST(no_signal_shows_no_mask) {
     Bench bench;
     bench.fake->square(0, 8, 4, 8, 255);
@@ -211,7 +234,7 @@ TEST(frozen_keeps_its_mask) {
         ++bench.frame.sequence;
         bench.frame.captured_ns += 40'000'000;
         bench.run();
-        EXPECT_EQ(bench.result.signal, i < 25 ? EDGESEG_LIVE : EDGESEG_FROZEN);
+        EXPECT_EQ(bench.result.signal, i < 15 ? EDGESEG_LIVE : EDGESEG_FROZEN);
     }
     EXPECT_EQ(bench.result.object_count, 1U);
 }

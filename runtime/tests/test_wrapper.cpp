@@ -41,6 +41,7 @@ TEST(a_refused_frame_leaves_no_older_result) {
     for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<std::uint8_t>(50 + i / 3 % 150 + i % 3 * 9);
     edgeseg::Frame frame(EDGESEG_BGR, 200, 150, pixels.data());
     frame.sequence = 5;
+    EXPECT_EQ(session.result().signal(300000000), EDGESEG_LOST);  // before the first run
     EXPECT_EQ(session.run(frame).raw.signal, EDGESEG_LIVE);
     EXPECT(!session.result().objects.empty());
     frame.sequence = 6;

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
+from edgeseg import onnx_metadata
 from edgeseg.backends import BACKENDS, Backend
 from edgeseg.backends.base import Engine, EngineInfo, EngineOptions
 from edgeseg.errors import BackendError
@@ -256,3 +257,21 @@ def test_model_call(tiny_bundle: Path) -> None:
     ):
         with pytest.raises(InputError, match="a frame must be uint8 BGR"):
             model(wrong)
+
+
+def test_openvinos_own_format_is_no_graph(backend: Backend) -> None:
+    """Bytes that are an ONNX file without a graph and, for who guesses, a network in OpenVINO's XML."""
+    shape = "<dim>1</dim><dim>32</dim><dim>32</dim><dim>3</dim>"
+    port = f'<port id="0" precision="U8">{shape}</port>'
+    layers = (
+        '<layer id="0" name="frame" type="Parameter" version="opset1"><data shape="1,32,32,3" element_type="u8"/>'
+        f'<output>{port}</output></layer><layer id="1" name="out" type="Result" version="opset1"><input>{port}</input>'
+        "</layer>"
+    )
+    edge = '<edge from-layer="0" from-port="0" to-layer="1" to-port="0"/>'
+    tail = f"--><layers>{layers}</layers><edges>{edge}</edges></net>".encode()
+    size = bytes([len(tail) & 127 | 128, len(tail) >> 7])
+    polyglot = b'\n<net name="m" version="11"><!--'.ljust(62) + b"\x12" + size + tail
+    assert onnx_metadata.fault(polyglot) is None
+    with pytest.raises(BackendError):
+        backend.load(polyglot, EngineOptions())

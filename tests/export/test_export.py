@@ -145,6 +145,11 @@ def test_a_graph_that_differs_is_caught(run: tuple[FrameNet, Manifest]) -> None:
     with pytest.raises(GateError, match="differs from the network by .*; no bundle was written") as caught:
         check.agree(graph, lambda _: off, [frame])
     assert caught.value.exit_code == 7
+    for value in (np.nan, np.inf):
+        said = [RunPredictor(net)(frame), RunPredictor(net)(frame)]
+        said[0][0, 0, 0] = value
+        with pytest.raises(GateError, match="differs from the network by inf"):
+            check.agree(graph, lambda _, said=said: said.pop(), [frame, frame])  # the second frame is not a number
 
 
 def test_an_operator_that_no_graph_may_have_ends_the_export(

@@ -57,7 +57,7 @@ enum {
 /* Signal states, the highest that holds wins. edgeseg_run writes the first four, edgeseg_signal adds age. */
 enum {
     EDGESEG_LIVE,      /* a mask to be shown */
-    EDGESEG_FROZEN,    /* the picture has not changed for 1 s of captured_ns: at most 1 in 1,000 values of the fitted frame differ by
+    EDGESEG_FROZEN,    /* the picture has not changed for 0.6 s of captured_ns: at most 1 in 1,000 values of the fitted frame differ by
                           more than 1 grey level from the first such frame. A mask is written. Needs captured_ns */
     EDGESEG_NO_SIGNAL, /* no picture: 99 % of the pixels in every 4th row of the fitted region black (all of B, G, R <= 16), white
                           (all >= 239) or of one colour (each within 2 grey levels of its mean), or noise (neighbours uncorrelated).

@@ -68,6 +68,7 @@ public:
             check(status, edgeseg_status_text(status));
         }
         result_.raw.struct_size = sizeof result_.raw;
+        result_.raw.signal = EDGESEG_LOST;  // until a run writes it
     }
     ~Session() { edgeseg_close(handle_); }
     Session(const Session&) = delete;
