@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeseg.errors import BackendError
+from edgeseg.errors import BackendError, EdgesegError, SourceError
 from edgeseg.redact import redact_of
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.live.content import Content
@@ -74,8 +74,8 @@ class Capture:
         self.counts = Counts()
         self.framerate: float | None = None
         self.ended = ""
-        # The end of a file or pipe is none.
-        self.failed = False
+        # Why it ended; the end of a file or pipe is no failure.
+        self.failed: EdgesegError | None = None
         self.error: Exception | None = None
         self._source, self._options, self._retry, self._buffer = source, options, retry, buffer
         self._nursery, self._changed = nursery, changed
@@ -163,7 +163,11 @@ class Capture:
                     self._process = None
                     self._rescue()
                     process.kill()
-                if not self.ended and not self._stop.is_set():
+                if self.ended or self._stop.is_set():
+                    continue
+                if self._source == "-" and self.counts.connections:
+                    self._lost(reason)
+                else:
                     self._crashed(reason)
         except Exception as error:  # noqa: BLE001 - raised by the run: nothing may look for ever as if it only waited
             self.error = error
@@ -220,8 +224,12 @@ class Capture:
             case "trouble" | "crash":
                 with self._lock:
                     self._signal.restart(said["text"])
-                if said["type"] == "trouble" and (said["final"] or not self._retry):
-                    self.ended, self.failed = said["text"], not (said["final"] and said["ended"])
+                # What a failed session had read of standard input is gone: another would begin in mid-frame.
+                once = not self._retry or self._source == "-"
+                if said["type"] == "trouble" and (said["final"] or once):
+                    if not (said["final"] and said["ended"]):
+                        self.failed = SourceError(f"{self.name}: {said['text']}")
+                    self.ended = said["text"]
         self._changed()
 
     def _note(self, notes: list[str]) -> None:
@@ -286,6 +294,15 @@ class Capture:
             if frame is not None:
                 self._kept.append(frame)
                 self._kept_bytes += frame.image.nbytes
+
+    def _lost(self, reason: str) -> None:
+        """Standard input lacks what its dead reader had taken: the next would cut its pictures in the wrong places."""
+        with self._lock:
+            self._signal.restart(reason)
+        self.failed = SourceError(
+            f"{self.name}: {reason}, and with it the piece of standard input that it had read; pipe the video again"
+        )
+        self.ended = reason
 
     def _crashed(self, reason: str) -> None:
         now = time.monotonic()

@@ -96,7 +96,7 @@ class LiveRun:
             sinks: of each source; closed at the end, whatever happened.
 
         Raises:
-            SourceError: no frame ever came, or with ``retry`` False a source failed.
+            SourceError: no frame ever came, or a source failed that cannot be opened again (with ``retry`` False: any).
             BackendError: the engine or the capture failed again and again.
             OutputError: a sink failed; the others were finished.
             GateError: too many masks came too late.
@@ -211,8 +211,8 @@ class LiveRun:
         for lane in lanes:
             if lane.capture.error is not None:
                 raise lane.capture.error
-            if not policy.retry and lane.capture.failed:
-                raise SourceError(f"{lane.capture.name}: {lane.capture.ended}")
+            if not policy.retry and lane.capture.failed is not None:
+                raise lane.capture.failed
             if not policy.retry and lane.capture.counts.received == 0 and elapsed > ONE_TRY_S:
                 raise SourceError(f"{lane.capture.name}: gave no frame within 3 s ({lane.capture.state()[1]})")
         if policy.max_violations is not None:
@@ -258,6 +258,11 @@ class LiveRun:
         if silent and len(silent) == len(self._lanes):
             capture = silent[0].capture
             raise SourceError(f"{capture.name}: gave no frame ({capture.ended or capture.state()[1]})")
+        for lane in self._lanes:
+            # What comes after the frames that were asked for is nobody's loss.
+            enough = self._policy.frames is not None and lane.summary.frames >= self._policy.frames
+            if lane.capture.failed is not None and not enough:
+                raise lane.capture.failed
 
     @property
     def summaries(self) -> list[Summary]:

@@ -73,7 +73,8 @@ class Worker:
                 "trouble", text=redact_of(str(trouble), self._url), ended=trouble.ended, final=trouble.final,
                 slow=trouble.slow,
             )  # fmt: skip
-            if trouble.final or not self._retry:
+            # Standard input cannot be opened again: what this session had read of a frame is gone.
+            if trouble.final or not self._retry or self._url == "-":
                 return
             pause = SLOW_WAIT if trouble.slow else wait
             wait = min(LAST_WAIT, wait * GROWTH)

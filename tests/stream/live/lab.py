@@ -260,7 +260,7 @@ class Watcher:
     """A capture without a model: what states it went through and when, and its newest frame."""
 
     def __init__(self, source: str, options: SourceOptions | None = None, **more: object) -> None:
-        self.nursery = Nursery()
+        self.nursery = Nursery(pass_input=source == "-")
         self._news = threading.Event()
         self.capture = Capture(source, options or SourceOptions(), self.nursery, self._news.set, **more)
         self.timeline: list[tuple[float, str, str]] = []
