@@ -14,7 +14,7 @@ class StreamFrame:
 
     Attributes:
         image: uint8 BGR [H, W, 3].
-        sequence: position in the stream, from 0.
+        sequence: position in the stream, from 0; a number is left out where a connection ended.
         source_time: seconds from the stream's beginning, by its own clock.
         received: monotonic seconds at which it was decoded.
         wall_time: Unix seconds at which it was decoded.

@@ -182,7 +182,8 @@ class Capture:
             "source": self._source,
             "retry": self._retry,
             "keep": bool(self._buffer),
-            "sequence": self._next,
+            # A number is left out, which tells --smoothing of the gap.
+            "sequence": self._next + 1 if self._next else 0,
             "video_size": options.video_size,
             "framerate": options.framerate,
             "pixel_format": options.pixel_format,

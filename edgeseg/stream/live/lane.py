@@ -94,7 +94,10 @@ class Lane:
             if self._drift is not None:
                 self._drift.reset()
         self._compare(model, frame, self._placement)
-        result = self._smoothing.apply(frame, model(frame.image, self._placement))
+        result = model(frame.image, self._placement)
+        # For the smoothing, which forgets where it changes; what is told is the state when the mask is there.
+        result.state, _ = self.capture.frame_state(frame, time.monotonic())
+        result = self._smoothing.apply(frame, result)
         start = time.perf_counter()
         _ = result.objects
         result.latency_ms["post"] = (time.perf_counter() - start) * 1e3
@@ -123,6 +126,8 @@ class Lane:
         state, why = self.capture.frame_state(frame, now)
         if result is not None:
             result.state = state
+        else:
+            self._smoothing.reset()  # a probability that was not believed must not live on in the next
         latency = {"decode": frame.decode_ms, **(result.latency_ms if result is not None else {})}
         if result is not None:
             latency["glass_to_mask"] = (now - frame.received + frame.lag) * 1e3

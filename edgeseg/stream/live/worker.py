@@ -76,6 +76,8 @@ class Worker:
             # Standard input cannot be opened again: what this session had read of a frame is gone.
             if trouble.final or not self._retry or self._url == "-":
                 return
+            # A number is left out before the next session's first frame, which tells --smoothing of the gap.
+            self._sequence += self._number > frames
             pause = SLOW_WAIT if trouble.slow else wait
             wait = min(LAST_WAIT, wait * GROWTH)
             # Counted from the beginning of the attempt: one that waited for its deadline waited long enough.

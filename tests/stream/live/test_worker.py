@@ -74,3 +74,13 @@ def test_any_trouble_ends_standard_input(working, monkeypatch: pytest.MonkeyPatc
     worker, reading = working("-", ([0], Trouble("unused")))  # has no second session
     worker.run()
     assert "shared memory" in lines(reading, "trouble")[0]["text"]
+
+
+def test_a_session_leaves_a_gap_in_the_numbers(working) -> None:
+    """Smoothing must not carry the old connection's mask over; attempts without a frame leave none."""
+    lost, over = Trouble("lost"), Trouble("over", final=True)
+    worker, reading = working("cam", ([], lost), ([0, 0], lost), ([], lost), ([0], over))
+    worker.run()
+    said = lines(reading, "frame")
+    assert [one["sequence"] for one in said] == [0, 1, 3]
+    assert [one["number"] for one in said] == [1, 2, 3]  # these tell what was dropped: nothing
