@@ -49,10 +49,11 @@ class Slot:
 
     def set_deadline(self, moment: float) -> None:
         """The writer says until when (monotonic seconds) it will have done something; after that it hangs."""
-        _DEADLINE.pack_into(self._map, _DEADLINE_AT, moment)
+        # Eight aligned bytes at once; pack_into sets them to 0 first, a deadline long gone for who reads it then.
+        self._map[_DEADLINE_AT : _DEADLINE_AT + 8] = _DEADLINE.pack(moment)
 
     def deadline(self) -> float:
-        return float(_DEADLINE.unpack_from(self._map, _DEADLINE_AT)[0])
+        return float(_DEADLINE.unpack(self._map[_DEADLINE_AT : _DEADLINE_AT + 8])[0])
 
     def set_taken(self, number: int) -> None:
         """The reader says which frame it copied last; a writer whose frames are all kept waits for that."""
