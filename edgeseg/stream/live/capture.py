@@ -86,6 +86,7 @@ class Capture:
         self._kept_bytes = 0
         self._dropped = 0
         self._next = 0
+        self._number = 0  # of the last frame that this process told of
         self._first_time: float | None = None
         self._offset = 0.0
         self._crashes: deque[float] = deque()
@@ -188,6 +189,7 @@ class Capture:
             "framerate": options.framerate,
             "pixel_format": options.pixel_format,
         }
+        self._number = 0
         process.slot.set_deadline(time.monotonic() + _START_S)
         process.start(json.dumps(job).encode())
         rest = b""
@@ -221,9 +223,11 @@ class Capture:
             case "notes":
                 self._note(said["notes"])
             case "damaged":
-                self.counts.damaged += 1
+                self.counts.damaged += said["count"]
             case "trouble" | "crash":
                 with self._lock:
+                    self._dropped += said["number"] - self._number
+                    self._number = said["number"]
                     self._signal.restart(said["text"])
                 # What a failed session had read of standard input is gone: another would begin in mid-frame.
                 once = not self._retry or self._source == "-"
@@ -241,6 +245,9 @@ class Capture:
         self.counts.received += 1
         self._next = values["sequence"] + 1
         with self._lock:
+            # A process whose pipe is full says nothing of its frames.
+            self._dropped += values["number"] - self._number - 1
+            self._number = values["number"]
             self._signal.frame(values["received"], Content(*values["content"]), values["lag"])
             if not self._buffer:
                 self._dropped += self._newest is not None
@@ -292,6 +299,7 @@ class Capture:
         with self._lock:
             notice, self._newest = self._newest, None
             frame = self._copy(notice) if notice is not None else None
+            self._dropped += notice is not None and frame is None
             if frame is not None:
                 self._kept.append(frame)
                 self._kept_bytes += frame.image.nbytes

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import signal
 import sys
 import threading
@@ -41,6 +42,8 @@ SLOW_WAIT = 5.0
 KEEP_WAIT = 0.25
 # How long after its own deadline a source may take before the supervisor counts the process as hung.
 GRACE = 0.6
+# Characters of a reason: twelve bytes each at worst, and a line must be shorter than PIPE_BUF (4096 bytes).
+_LONGEST = 300
 
 
 class Worker:
@@ -55,9 +58,9 @@ class Worker:
         # Over all workers of a stream: its frames are numbered on.
         self._sequence = int(job["sequence"])
         self._number = 0
-        self._damaged = 0
         self._thin = False  # frames came late when the last connection ended
         self._output = sys.stdout.fileno()
+        self._untold = b""  # the line of the newest frame, where the pipe was full
 
     def run(self) -> None:
         wait = FIRST_WAIT
@@ -71,7 +74,7 @@ class Worker:
                 wait = FIRST_WAIT
             self._say(
                 "trouble", text=redact_of(str(trouble), self._url), ended=trouble.ended, final=trouble.final,
-                slow=trouble.slow,
+                slow=trouble.slow, number=self._number,
             )  # fmt: skip
             # Standard input cannot be opened again: what this session had read of a frame is gone.
             if trouble.final or not self._retry or self._url == "-":
@@ -98,9 +101,7 @@ class Worker:
             while True:
                 self._slot.set_deadline(time.monotonic() + camera.read_s + GRACE)
                 taken = camera.read()
-                if camera.damaged:
-                    self._damaged, camera.damaged = self._damaged + camera.damaged, 0
-                    self._say("damaged", count=self._damaged)
+                self._say_damage(camera)
                 if getattr(camera, "notes", notes) != notes:
                     notes = camera.notes  # type: ignore[attr-defined]
                     self._say("notes", notes=notes)
@@ -115,7 +116,13 @@ class Worker:
                     if link.hopeless:
                         raise Trouble("frames come too late")
         finally:
+            self._say_damage(camera)
             camera.close()
+
+    def _say_damage(self, camera: Camera) -> None:
+        if camera.damaged:
+            self._say("damaged", count=camera.damaged)
+            camera.damaged = 0
 
     def _publish(self, taken: Taken, late: float, watch: Watch) -> None:
         self._number += 1
@@ -143,15 +150,30 @@ class Worker:
         self._sequence += 1
 
     def _say(self, kind: str, **values: object) -> None:
-        """A line; dropped where nobody reads, so that capture never waits for its reader."""
+        """A line. That of a frame does not wait for a reader who is busy, as capture must not; all others do."""
+        if "text" in values:
+            values["text"] = str(values["text"])[:_LONGEST]
         line = json.dumps({"type": kind, **values}).encode() + b"\n"
-        try:
-            # Shorter than PIPE_BUF, so that it goes whole or not at all.
-            os.write(self._output, line[:4000])
-        except BlockingIOError:
+        if kind == "frame":
+            # The next line's number tells of it, unless it was the last.
+            self._untold = b"" if self._written(line) else line
             return
+        for one in (self._untold, line):
+            while one and not self._written(one):
+                # It is the reader that hangs, not we.
+                self._slot.set_deadline(max(self._slot.deadline(), time.monotonic() + 1.0 + GRACE))
+                select.select([], [self._output], [], 0.1)
+        self._untold = b""
+
+    def _written(self, line: bytes) -> bool:
+        """False where the pipe is full. Shorter than PIPE_BUF, so that it goes whole or not at all."""
+        try:
+            os.write(self._output, line)
+        except BlockingIOError:
+            return False
         except OSError:
             os._exit(0)
+        return True
 
 
 def _camera(url: str, options: SourceOptions) -> Camera:
@@ -203,7 +225,7 @@ def main() -> None:
         worker.run()
     except Exception as error:  # noqa: BLE001 - told to the supervisor, which starts another
         text = redact_of(f"{type(error).__name__}: {error}", worker._url)  # noqa: SLF001
-        worker._say("crash", text=text)  # noqa: SLF001
+        worker._say("crash", text=text, number=worker._number)  # noqa: SLF001
         os._exit(1)
     # Stays until the supervisor has read everything and closes standard input.
     slot.set_deadline(float("inf"))
