@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeseg.errors import BackendError, EdgesegError, SourceError
+from edgeseg.errors import BackendError, EdgesegError, InputError, SourceError
 from edgeseg.redact import redact_of
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.live.content import Content
@@ -233,9 +233,14 @@ class Capture:
                 once = not self._retry or self._source == "-"
                 if said["type"] == "trouble" and (said["final"] or once):
                     if not (said["final"] and said["ended"]):
-                        self.failed = SourceError(f"{self.name}: {said['text']}")
+                        self.failed = self._failure(said)
                     self.ended = said["text"]
         self._changed()
+
+    def _failure(self, said: dict[str, Any]) -> EdgesegError:
+        if said["final"] and self.counts.received:  # as with a file that is damaged further on
+            return InputError(f"{self.name}: {said['text']}; the outputs hold what came before, see what writes it")
+        return SourceError(f"{self.name}: {said['text']}")
 
     def _note(self, notes: list[str]) -> None:
         self.counts.notes += [note for note in notes if note not in self.counts.notes]

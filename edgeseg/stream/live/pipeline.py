@@ -97,6 +97,7 @@ class LiveRun:
 
         Raises:
             SourceError: no frame ever came, or a source failed that cannot be opened again (with ``retry`` False: any).
+            InputError: a pipe was damaged after it had given frames.
             BackendError: the engine or the capture failed again and again.
             OutputError: a sink failed; the others were finished.
             GateError: too many masks came too late.

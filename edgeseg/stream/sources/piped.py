@@ -16,6 +16,7 @@ from edgeseg.stream.sources.color import to_bgr
 from edgeseg.stream.sources.live import Facts, Taken, Trouble
 
 _MAGIC = b"YUV4MPEG2"
+# Bytes of a header or of a frame's own line.
 _LONGEST = 4096
 _FORMATS = {"420": "yuv420p", "422": "yuv422p", "444": "yuv444p", "mono": "gray"}
 # --pixel-format of raw frames.
@@ -45,8 +46,8 @@ class Piped:
             return []
         start = 0
         if self._y4m:
-            start = self._buffer.find(b"\n") + 1
-            if self._buffer[:5] != b"FRAME"[: len(self._buffer)] or (not start and len(self._buffer) > _LONGEST):
+            start = self._buffer.find(b"\n", 0, _LONGEST) + 1
+            if self._buffer[:5] != b"FRAME"[: len(self._buffer)] or (not start and len(self._buffer) >= _LONGEST):
                 raise Trouble("its y4m is damaged: a frame does not begin where it should", final=True)
             if not start:
                 return self._more()
@@ -66,12 +67,12 @@ class Piped:
             return False
         self._y4m = self._buffer.startswith(_MAGIC)
         if self._y4m:
-            line, newline, rest = self._buffer.partition(b"\n")
-            if not newline:
+            end = self._buffer.find(b"\n", 0, _LONGEST)
+            if end < 0 and len(self._buffer) < _LONGEST:
                 self._more()
                 return False
-            self._header(bytes(line[len(_MAGIC) :]))
-            self._buffer = bytearray(rest)
+            self._header(bytes(self._buffer[len(_MAGIC) : max(end, 0)]))  # none where no line ends: refused
+            del self._buffer[: end + 1]
         elif self._options.video_size is None:
             raise Trouble("raw frames on standard input need --video-size WIDTHxHEIGHT; y4m says its own", final=True)
         else:
