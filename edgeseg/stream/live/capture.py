@@ -25,15 +25,18 @@ from edgeseg.stream.sources.base import SourceOptions
 BUDGET, WINDOW_S = 5, 60.0
 # From the start of a process to its first sign of life; importing FFmpeg on a busy board takes seconds.
 _START_S = 30.0
+# From one frame to the next the stream's clock and ours go on alike; where they part by more, its clock was set.
+_APART_S = 10.0
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A frame in the slot, not copied yet."""
+    """A frame in the slot, not copied yet, and the number of the connection that gave it."""
 
     slot: Slot
     values: dict[str, Any]
     wall_time: float
+    connection: int
 
 
 @dataclass
@@ -87,7 +90,9 @@ class Capture:
         self._dropped = 0
         self._next = 0
         self._number = 0  # of the last frame that this process told of
-        self._first_time: float | None = None
+        self._first_received: float | None = None
+        # Of the newest frame with a clock: its connection, source time and receipt; and what is added to that clock.
+        self._clock: tuple[int, float, float] | None = None
         self._offset = 0.0
         self._crashes: deque[float] = deque()
         self._process: Process | None = None
@@ -214,12 +219,12 @@ class Capture:
     def _message(self, process: Process, said: dict[str, Any]) -> None:
         match said["type"]:
             case "frame":
-                self._frame(Notice(process.slot, said, time.time() - (time.monotonic() - said["received"])))
+                wall_time = time.time() - (time.monotonic() - said["received"])
+                self._frame(Notice(process.slot, said, wall_time, self.counts.connections))
             case "opened":
                 self.counts.connections += 1
                 self.framerate = said["framerate"] or self.framerate
                 self._note(said["notes"])
-                self._first_time = None
             case "notes":
                 self._note(said["notes"])
             case "damaged":
@@ -278,7 +283,7 @@ class Capture:
         return StreamFrame(
             image,
             values["sequence"],
-            self._time(values["source_time"], values["received"]),
+            self._time(values["source_time"], values["received"], notice.connection),
             values["received"],
             notice.wall_time,
             values["decode_ms"],
@@ -286,18 +291,24 @@ class Capture:
             damaged=values["damaged"],
         )
 
-    def _time(self, source_time: float | None, received: float) -> float:
-        """Seconds from the stream's beginning, on over reconnections, after which a camera's clock begins anew."""
+    def _time(self, source_time: float | None, received: float, connection: int) -> float:
+        """Seconds from the stream's beginning, on over reconnections, after which a camera's clock begins anew.
+
+        A frame that waits here while its connection is replaced is still timed by the clock of its own.
+        """
         if self._first_received is None:
             self._first_received = received
         elapsed = received - self._first_received
         if source_time is None:
             return elapsed
-        if self._first_time is None:
-            self._first_time, self._offset = source_time, elapsed
-        return self._offset + source_time - self._first_time
-
-    _first_received: float | None = None
+        before, self._clock = self._clock, (connection, source_time, received)
+        if (
+            before is None
+            or before[0] != connection
+            or abs((source_time - before[1]) - (received - before[2])) > _APART_S
+        ):
+            self._offset = elapsed - source_time
+        return self._offset + source_time
 
     def _rescue(self) -> None:
         """Copies the last frame before its memory goes."""

@@ -66,3 +66,28 @@ def test_a_replaced_process_leaves_a_gap_in_the_numbers(says) -> None:
         assert supervisor._supervise(process) == "the capture process died"
     assert first.job["sequence"] == 0
     assert second.job["sequence"] == 3
+
+
+def test_the_clock_goes_on_over_reconnections_and_jumps(says) -> None:
+    """Also where a frame of the old connection is taken after the new one was opened."""
+    supervisor, process = capture(), says()
+    told = [
+        (OPENED, None),
+        (frame(1, 0, 100.0, 5000.0), 0.0),
+        (frame(2, 1, 101.0, 5001.5), None),
+        (OPENED, 1.5),  # by its own clock
+        (frame(3, 3, 103.0, 7.0), 3.0),
+        (frame(4, 4, 104.0, 8.5), 4.5),
+        (frame(5, 5, 105.0, 9000.0), 5.0),
+        (frame(6, 6, 106.0, 9001.5), 6.5),
+        (frame(7, 7, 107.0, None), 7.0),
+    ]
+    for said, wanted in told:
+        if said["type"] == "frame":
+            process.slot.write(said["number"], np.zeros((2, 2, 3), np.uint8))
+        supervisor._message(process, said)
+        if wanted is not None:
+            taken = supervisor.take()
+            assert taken is not None
+            assert taken.source_time == pytest.approx(wanted)
+    assert supervisor.dropped == 0
