@@ -11,9 +11,11 @@ HIDDEN = "***"
 # scheme:user:secret@host, with or without slashes. A secret may hold an @, a slash or a quote that should have been
 # escaped: the last @ before white space ends it.
 _USER_INFO = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:)(/{0,2})\S*@")
-# key=secret, after ? and & or in the middle of a path, as some recorders have it (/user=admin_password=secret.sdp).
+# key=secret, after ? and & or in the middle of a path, as some recorders have it (/user=admin_password=secret.sdp). A
+# value in quotes (GStreamer's) may hold a blank; any other quote is a part of the secret.
 _KEYED = re.compile(
-    r"(?i)\b([\w-]*(?:pass|pas|pwd|pw|secret|token|key|auth|user|usr|loginuse|streamid|signature)[\w-]*=)[^&;\s'\"]*"
+    r"(?i)\b([\w-]*(?:pass|pas|pwd|pw|secret|token|key|auth|user|usr|loginuse|streamid|signature)[\w-]*=)"
+    r"""(?:"[^"]*"|'[^']*')?[^&;\s]*"""
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _known: set[str] = set()
@@ -42,7 +44,8 @@ def secrets_of(url: str) -> list[str]:
         info = url[scheme.end() :].lstrip("/").rpartition("@")[0]
         found |= {info, info.partition(":")[2] or info}
     for match in _KEYED.finditer(url):
-        found.add(match[0][len(match[1]) :])
+        value = match[0][len(match[1]) :]
+        found |= {value, value.strip("'\"")}  # a library says it without its quotes
     found |= {unquote(one) for one in found}
     return sorted((one for one in found if len(one) > 2), key=len, reverse=True)
 

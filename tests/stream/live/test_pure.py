@@ -318,6 +318,11 @@ def test_a_row_that_the_disk_takes_in_part_is_taken_back(tmp_path) -> None:
         "http://camera/video?SessionToken=geheim&x=1",
         "gst:rtspsrc location=rtsp://camera/ user-id=admin user-pw=geheim ! decodebin",
         "nurse:geheim@camera/live",
+        'gst:rtspsrc location=rtsp://camera/ user-pw="geheim" ! decodebin',
+        "gst:rtspsrc location=rtsp://camera/ user-pw='not geheim' ! decodebin",
+        "http://camera/video?password=it's-geheim",
+        'http://camera/video?pwd=ab"geheim&x=1',
+        'http://camera/video?pwd="geheim',
     ],
 )
 def test_passwords_are_hidden(text: str) -> None:
@@ -328,6 +333,12 @@ def test_passwords_are_hidden(text: str) -> None:
 def test_a_remembered_password_is_hidden_however_it_stands() -> None:
     remember("rtsp://nurse:ge heim <1>@camera/live")
     assert redact("ffmpeg: cannot log in with ge heim <1>") == "ffmpeg: cannot log in with ***"
+
+
+def test_a_password_in_quotes_is_hidden_without_them_too() -> None:
+    stream = 'gst:rtspsrc location=rtsp://camera/ user-pw="ge heim <2>"'
+    assert names_of([stream]) == ["gst:rtspsrc location=rtsp://camera/ user-pw=***"]
+    assert redact_of("cannot log in with ge heim <2>", stream) == "cannot log in with ***"
     assert names_of(["rtsp://u:a b@camera/1", "rtsp://v:c@camera/1"]) == [
         "rtsp://***@camera/1 (1)",
         "rtsp://***@camera/1 (2)",
