@@ -22,6 +22,8 @@ from edgeseg.errors import OutputError, UsageError
 SUFFIXES = (".mp4", ".mkv")
 _BT709 = 1
 _MILLISECONDS = Fraction(1, 1000)
+# MPEG-4 counts a second in so many parts at most.
+_MPEG4_PARTS = 65535
 # Written through to the file this often, at least: what a kill may take.
 _FLUSH_S = 0.5
 
@@ -107,7 +109,12 @@ class Encoder:
         self._codec = _library(codec, lossless=lossless)
         if self._codec == "ffv1" and suffix != ".mkv":
             raise UsageError(f"{path}: without H.264 frames are kept as FFV1, which needs a .mkv")
-        self._rate = Fraction(framerate or 25.0).limit_denominator(1001)
+        rate = framerate or 25.0
+        if self._codec == "mpeg4":  # 120000/1001 frames a second have more
+            rate = min(rate, float(_MPEG4_PARTS))
+            self._rate = Fraction(rate).limit_denominator(min(1001, int(_MPEG4_PARTS / rate)))
+        else:
+            self._rate = Fraction(rate).limit_denominator(1001)
         self.temporary = growing_name(path) if live else path.with_name(f".{path.stem}.{os.getpid()}{suffix}")
         self.size: tuple[int, int] | None = None
         self._last, self._flushed = -1, 0.0
@@ -184,7 +191,15 @@ class Encoder:
         return canvas
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
-        self._container.mux(self._stream.encode(frame))
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.FFmpegError as error:
+            self._check()
+            size = "x".join(map(str, self.size or ()))
+            raise OutputError(
+                f"{self._path}: {self._codec} cannot encode {size} at {float(self._rate):g} frames a second "
+                f"({error.strerror}); try another --codec"
+            ) from error
         self._check()
 
     def _check(self) -> None:

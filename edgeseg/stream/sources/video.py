@@ -34,13 +34,17 @@ class VideoFile:
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; record or copy it again")
         try:
-            self._container = av.open(str(path), timeout=10)
+            # A title in another encoding than UTF-8 is no fault of the pictures.
+            self._container = av.open(str(path), timeout=10, metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{path}: is no video, or a damaged one ({_reason(error)})") from error
         if not self._container.streams.video:
             self._container.close()
             raise InputError(f"{path}: holds no video stream")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise InputError(f"{path}: this FFmpeg cannot decode its codec; convert the video to H.264")
         self._stream.thread_type = "AUTO"
         self.length = self._stream.frames or None
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -54,12 +58,16 @@ class VideoFile:
             packets += packet.size > 0
             try:
                 frames = packet.decode()
-            except av.InvalidDataError:
+            except av.FFmpegError:
                 damaged += 1
                 continue
             for frame in frames:
                 damaged += bool(frame.is_corrupt)
-                image = to_bgr(frame, reformatter)
+                try:
+                    image = to_bgr(frame, reformatter)
+                except (av.FFmpegError, ValueError) as error:  # of a size or format that nothing makes
+                    size = f"{frame.width}x{frame.height}"
+                    raise InputError(f"{self.name}: a frame of {size} cannot be converted; is it damaged?") from error
                 now = time.perf_counter()
                 source_time = float(frame.time) if frame.time is not None else sequence / (self.framerate or 25.0)
                 yield StreamFrame(image, sequence, source_time, time.monotonic(), time.time(), (now - start) * 1e3)
