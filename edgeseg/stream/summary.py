@@ -154,4 +154,6 @@ class Summary:
             if count > 0:
                 out.append(f"{count} {text}")
         out += [f"{name}: {count} frames lost, too slow" for name, count in self.sink_drops.items()]
+        if self.connections and self.warning:  # a recording's ends the command with a sentence
+            out.append(self.warning)
         return out

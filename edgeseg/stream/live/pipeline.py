@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeseg.errors import BackendError, EdgesegError, GateError, SourceError
+from edgeseg.errors import BackendError, EdgesegError, GateError, OutputError, SourceError
 from edgeseg.redact import names_of
 from edgeseg.stream import journal
 from edgeseg.stream.crop import Crop
@@ -243,7 +243,9 @@ class LiveRun:
             lane.summary.end()
             for relay in lane.relays:
                 if not relay.join(end - time.monotonic()):
-                    lane.summary.warning = f"{relay.name} did not finish in time; its file may lack its end"
+                    text = f"{relay.name} did not finish in time and may lack its end; is its disk slow, full or gone?"
+                    lane.summary.warning = text
+                    relay.error = relay.error or OutputError(f"{lane.capture.name}: {text}")
             lane.finish()
         nursery.close()
 

@@ -24,8 +24,8 @@ _BT709 = 1
 _MILLISECONDS = Fraction(1, 1000)
 # MPEG-4 counts a second in so many parts at most.
 _MPEG4_PARTS = 65535
-# Written through to the file this often, at least: what a kill may take.
-_FLUSH_S = 0.5
+# Written through to the file this often, at least: what a kill may take; and to the disk: what a power cut may.
+_FLUSH_S, _SYNC_S = 0.5, 1.0
 
 
 def growing_name(path: Path) -> Path:
@@ -67,7 +67,7 @@ class _Checked:
 
     def sync(self) -> None:
         self.flush()
-        self._try(lambda: os.fsync(self._file.fileno()))
+        self._try(lambda: os.fdatasync(self._file.fileno()))
 
     def _try(self, call: Callable[[], object]) -> None:
         if self.error is None:
@@ -117,7 +117,7 @@ class Encoder:
             self._rate = Fraction(rate).limit_denominator(1001)
         self.temporary = growing_name(path) if live else path.with_name(f".{path.stem}.{os.getpid()}{suffix}")
         self.size: tuple[int, int] | None = None
-        self._last, self._flushed = -1, 0.0
+        self._last, self._flushed, self._synced = -1, 0.0, 0.0
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if live and self.temporary.exists():
@@ -142,7 +142,7 @@ class Encoder:
         self._stream = stream
         self._stream.width, self._stream.height = self.size
         self._stream.pix_fmt = "yuv420p"
-        # A keyframe a second: at most a second is lost if the power goes.
+        # A keyframe a second: a torn packet spoils no more than what follows it until the next.
         self._stream.options = {**self._quality(), "g": str(max(1, round(self._rate)))}
         context = self._stream.codec_context
         if self._live:
@@ -176,6 +176,9 @@ class Encoder:
         if self._live and now - self._flushed > _FLUSH_S:
             self._flushed = now
             self._file.flush()
+            if now - self._synced > _SYNC_S:  # waits for the disk; only this sink's frames do too
+                self._synced = now
+                self._file.sync()
             self._check()
 
     def _sized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -272,6 +273,41 @@ def test_failing_sink_does_not_stop_the_others(model) -> None:
     assert len(good.frames) >= 15
     assert bad.closed
     assert any("no space left" in line for line in said)
+
+
+def test_a_sink_that_does_not_finish_is_an_error(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hangs(Notes):
+        def __init__(self) -> None:
+            super().__init__()
+            self.go_on = threading.Event()
+
+        def close(self) -> None:
+            self.go_on.wait(60)
+
+    monkeypatch.setattr("edgeseg.stream.live.pipeline._CLOSE_S", 0.1)
+    sink = Hangs()
+    run = LiveRun(model, model.again, Policy(frames=2))
+    with pytest.raises(OutputError, match="notes did not finish in time"):
+        run.run([PHANTOM], SMALL, [[sink]])
+    sink.go_on.set()
+    (summary,) = run.summaries
+    assert "did not finish in time" in summary.table().caption
+    assert "did not finish in time" in summary.json()["warning"]
+
+
+def test_live_video_goes_to_the_disk_every_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeseg.stream.sinks.encoder import Encoder
+
+    now, synced = [100.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("os.fdatasync", lambda _: synced.append(now[0]))
+    encoder = Encoder(tmp_path / "a.mp4", None, live=True)
+    for frame in range(100):
+        now[0] = 100 + frame / 25
+        encoder.write(np.zeros((48, 64, 3), np.uint8), frame / 25)
+    assert len(synced) in (3, 4)
+    assert max(after - before for before, after in pairwise(synced)) < 1.6
+    encoder.close()
 
 
 @pytest.mark.parametrize("where", ["deliver", "prepare", "frame"])
