@@ -20,7 +20,7 @@ from edgeseg.fit import Placement
 from edgeseg.stream.crop import Crop, cropped
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.signals import uninterrupted
-from edgeseg.stream.sinks.base import Closed
+from edgeseg.stream.sinks.base import Closed, settle
 from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources import open_source
 from edgeseg.stream.sources.base import FrameSource
@@ -133,14 +133,15 @@ class _Writer:
             if self._sinks:
                 self._queue.put(_End())
                 self._thread.join()
-            first = self._error
+            failures = [self._error]
             for sink in self._sinks:
                 try:
                     sink.close()
                 except BaseException as closing:  # noqa: BLE001 - the others are closed all the same
-                    first = first or closing
-        if first is not None and error is None:
-            raise first
+                    failures.append(closing)
+            settle(failures, error)
+        if isinstance(self._error, Closed) and error is None:
+            raise self._error
 
 
 def run(

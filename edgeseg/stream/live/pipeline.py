@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edgeseg.errors import BackendError, EdgesegError, GateError, OutputError, SourceError
+from edgeseg.errors import GateError, OutputError, SourceError
 from edgeseg.redact import names_of
 from edgeseg.stream import journal
 from edgeseg.stream.crop import Crop
@@ -20,7 +20,7 @@ from edgeseg.stream.live.lane import Lane
 from edgeseg.stream.live.nursery import Nursery
 from edgeseg.stream.live.relay import Relay
 from edgeseg.stream.signals import uninterrupted
-from edgeseg.stream.sinks.base import Closed
+from edgeseg.stream.sinks.base import Closed, settle
 from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.summary import Summary
@@ -105,6 +105,7 @@ class LiveRun:
         nursery = Nursery(pass_input="-" in sources)
         manifest = self._model.source.manifest
         trained = manifest.input_statistics if manifest is not None else None
+        ending: BaseException | None = None
         try:
             every = sinks or [[] for _ in sources]
             for source, name, own in zip(sources, names_of(list(sources)), every, strict=True):
@@ -130,9 +131,13 @@ class LiveRun:
                 lane.summary.begin()
                 lane.capture.start()
             self._loop()
+        except BaseException as error:
+            ending = error
+            raise
         finally:
             with uninterrupted():
                 self._close(nursery)
+                settle((relay.failure for lane in self._lanes for relay in lane.relays), ending)
         self._verdict()
         return self.summaries
 
@@ -251,12 +256,6 @@ class LiveRun:
 
     def _verdict(self) -> None:
         """Raises what went wrong though the run came to its end."""
-        for lane in self._lanes:
-            for relay in lane.relays:
-                if isinstance(relay.error, EdgesegError):
-                    raise relay.error
-                if relay.error is not None and not isinstance(relay.error, Closed):
-                    raise BackendError(f"{relay.name} failed ({type(relay.error).__name__}: {relay.error})")
         silent = [lane for lane in self._lanes if lane.capture.counts.received == 0]
         if silent and len(silent) == len(self._lanes):
             capture = silent[0].capture

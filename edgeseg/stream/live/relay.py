@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from edgeseg.errors import BackendError, EdgesegError
 from edgeseg.stream.drift import DriftReport
 from edgeseg.stream.frame import StreamFrame
-from edgeseg.stream.sinks.base import Watches
+from edgeseg.stream.sinks.base import Closed, Watches
 from edgeseg.stream.status import Status
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ class Relay:
             self.sink.close()
         except BaseException as error:  # noqa: BLE001 - the same
             self.error = self.error or error
+
+    @property
+    def failure(self) -> BaseException | None:
+        """``error`` as the run raises it: a sentence."""
+        if self.error is None or isinstance(self.error, EdgesegError | Closed):
+            return self.error
+        return BackendError(f"{self.name} failed ({type(self.error).__name__}: {self.error})")
 
     def _next(self) -> Item | None:
         with self._wake:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from edgeseg.model import Result
+from edgeseg.redact import redact
+from edgeseg.stream import journal
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.status import Status
 
@@ -58,3 +61,25 @@ class Watches(Protocol):
 
 class Closed(KeyboardInterrupt):
     """The user closed the window, or pressed q or Escape: the run ends as if it were over."""
+
+
+def settle(failures: Iterable[BaseException | None], ending: BaseException | None) -> None:
+    """Says how sinks failed, whatever else ends the run (``ending``).
+
+    Raises:
+        BaseException: the first failure, where the run came to its end or a signal ended it: a signal's exit code
+            says that the outputs were finished. The others are said on standard error.
+    """
+    wins = ending is None or isinstance(ending, KeyboardInterrupt)
+    told = [str(ending)] if ending is not None else []
+    first: BaseException | None = None
+    for failure in failures:
+        if failure is None or isinstance(failure, Closed) or str(failure) in told:
+            continue
+        told.append(str(failure))
+        if wins and first is None:
+            first = failure
+        else:
+            journal.say(f"edgeseg: {redact(str(failure) or type(failure).__name__)}", journal.ERROR)
+    if first is not None:
+        raise first

@@ -26,6 +26,7 @@ from edgeseg.data.phantom.write import write_clip
 from edgeseg.errors import BackendError, GateError, InputError, OutputError, SourceError
 from edgeseg.stream import journal
 from edgeseg.stream.live.pipeline import LiveRun, Policy
+from edgeseg.stream.pipeline import run as run_recording
 from edgeseg.stream.sinks.events import EventsFile, EventsLog
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.summary import Summary
@@ -295,6 +296,35 @@ def test_a_sink_that_does_not_finish_is_an_error(model, monkeypatch: pytest.Monk
     assert "did not finish in time" in summary.json()["warning"]
 
 
+@pytest.mark.parametrize("live_source", [True, False])
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, ZeroDivisionError])
+def test_sinks_that_cannot_be_closed_are_said_however_the_run_ends(
+    model, tiny_data: Path, capfd, live_source: bool, ending: type[BaseException]
+) -> None:
+    class Gone(Notes):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def close(self) -> None:
+            raise OutputError(f"cannot write {self.name}.mp4: its folder is gone")
+
+    def end(_: object) -> None:
+        raise ending
+
+    sinks = [Gone("first"), Gone("second")]
+    # A bug goes on as itself; a signal's exit code would say that the outputs were finished.
+    wanted = OutputError if ending is KeyboardInterrupt else ending
+    with pytest.raises(wanted) as raised:
+        if live_source:
+            live(model, Policy(duration=20), sinks, on_result=end)
+        else:
+            run_recording(model, str(tiny_data / "clip.mp4"), sinks, on_result=end)
+    said = capfd.readouterr().err + str(raised.value)
+    for name in ("first", "second"):
+        assert said.count(f"cannot write {name}.mp4") == 1
+
+
 def test_live_video_goes_to_the_disk_every_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgeseg.stream.sinks.encoder import Encoder
 
@@ -480,6 +510,18 @@ def test_signals(camera, tmp_path: Path, number: signal.Signals, code: int, sour
     assert frames_of(out) >= 1
     assert rows(tmp_path / "e.jsonl")[-1]["type"] == "end"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["e.jsonl", "out.mp4"]
+
+
+def test_an_output_whose_folder_is_gone_wins_over_a_signal(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    call = infer("--stream", PHANTOM, "--out", folder / "x.mp4", "--events", tmp_path / "e.jsonl")
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: "LIVE" in read(tmp_path / "e.jsonl"), process)
+        shutil.rmtree(folder)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=30)
+    assert process.returncode == 5, said
+    assert str(folder / "x.mp4") in said[1].splitlines()[-1]
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen | None = None, seconds: float = 60) -> None:
