@@ -29,7 +29,11 @@ class Process:
         handles = [self.slot.handle] + ([pass_input] if pass_input is not None else [])
         # The package is found where this one was, whatever the working directory and PYTHONPATH are.
         root = str(Path(__file__).parents[3])
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(":")}
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(":"),
+            # OpenCV waits ten seconds for a camera that stalls: this process would be taken for a hung one.
+            "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",
+        }
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "edgeseg.stream.live.worker", str(os.getpid()), *map(str, handles)],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import av
@@ -20,6 +22,10 @@ from edgeseg.stream.sources.live import Facts, Taken, Trouble
 STALE_SHARE = 0.9
 # Below this a read found its data waiting: there is a queue in front of us.
 _AT_ONCE = 0.003
+# For the name server and the source together, before FFmpeg is asked.
+_REACH_S = 2.5
+
+_Place = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class NetworkCamera:
 
     def open(self) -> Facts:
         settings = self._settings
+        if "://" in self._url:
+            _check(self._url)
         if settings.port is not None:
             _reach(self._url, settings.port)
         began = time.monotonic()
@@ -148,31 +156,72 @@ class NetworkCamera:
     _began: float = 0.0
 
 
-def _reach(url: str, port: int) -> None:
-    """Asks for the port, again every half second: the kernel itself would wait seconds between two such attempts."""
+def _check(url: str) -> None:
+    """FFmpeg's words for an address that is none are no help, and trying again is of no use."""
     try:
         parts = urlsplit(url)
     except ValueError:  # an IPv6 address without its closing bracket
         raise Trouble("its address is none", final=True) from None
     try:
-        host, port = parts.hostname or "", parts.port or port
+        _ = parts.port
     except ValueError:
         raise Trouble("its port is no number", final=True) from None
-    end = time.monotonic() + 2.5
+
+
+def _reach(url: str, port: int) -> None:
+    """Asks for the port, again every half second: the kernel itself would wait seconds between two such attempts."""
+    parts = urlsplit(url)
+    end = time.monotonic() + _REACH_S
+    places = _places(parts.hostname or "", parts.port or port)
     while True:
         try:
-            socket.create_connection((host, port), timeout=0.5).close()
+            _connect(places)
         except TimeoutError:
             if time.monotonic() < end:
                 continue
             raise Trouble("does not answer") from None
-        except socket.gaierror as error:
-            raise Trouble(f"its name is not known here ({error.strerror})") from None
-        except UnicodeError:
-            raise Trouble("its name is no host name", final=True) from None
         except OSError as error:
             raise trouble_of(error, url) from error
         return
+
+
+def _places(host: str, port: int) -> list[_Place]:
+    """What the name stands for, asked in a thread.
+
+    A name server that is away holds the system's call for ten seconds: this process would be taken for a hung one.
+    """
+    found: list[_Place] = []
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask, name="edgeseg name", daemon=True)
+    thread.start()
+    thread.join(_REACH_S)
+    if thread.is_alive():
+        raise Trouble("its name is not known here (the name server does not answer)")
+    if failed and isinstance(failed[0], UnicodeError):
+        raise Trouble("its name is no host name", final=True)
+    if failed:
+        raise Trouble(f"its name is not known here ({getattr(failed[0], 'strerror', failed[0])})")
+    return found
+
+
+def _connect(places: list[_Place]) -> None:
+    """To the first of them that answers."""
+    for number, (family, kind, protocol, _, place) in enumerate(places, 1):
+        try:
+            with socket.socket(family, kind, protocol) as one:
+                one.settimeout(0.5)
+                one.connect(place)
+                return
+        except OSError:
+            if number == len(places):
+                raise
 
 
 def trouble_of(error: BaseException, url: str) -> Trouble:
@@ -196,4 +245,7 @@ def trouble_of(error: BaseException, url: str) -> Trouble:
 
 
 def _path(url: str) -> str:
-    return urlsplit(url).path or "such stream"
+    try:
+        return urlsplit(url).path or "such stream"
+    except ValueError:  # a file's name may begin like an address that is none
+        return "such stream"

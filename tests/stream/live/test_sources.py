@@ -18,7 +18,8 @@ import pytest
 import edgeseg
 from edgeseg.errors import InputError
 from edgeseg.stream.sinks.base import Closed
-from edgeseg.stream.sources import expand, kind_of
+from edgeseg.stream.sources import expand, kind_of, network
+from edgeseg.stream.sources.live import Trouble
 
 
 def picture(index: int) -> np.ndarray:
@@ -218,9 +219,44 @@ def test_videos_without_gpl(tmp_path: Path, edgeseg_cli, suffix: str) -> None:
 
 
 def test_an_address_that_is_none(tiny_bundle: Path, edgeseg_cli) -> None:
-    for url in ("rtsp://user:pw@[::1", "http://[::1/x.mjpeg"):
+    for url in ("rtsp://user:pw@[::1", "http://[::1/x.mjpeg", "udp://[::1:5000"):
         said = edgeseg_cli("infer", "--stream", url, "--model", tiny_bundle, "--no-retry", "--quiet")
         assert "its address is none" in said.sentence(4)
+
+
+def test_a_file_named_like_an_address_that_is_none() -> None:
+    trouble = network.trouble_of(ConnectionRefusedError(), "//[clips/a.mp4")
+    assert str(trouble) == "refuses the connection"
+
+
+def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told as the source's fault, before the supervisor takes the process for a hung one."""
+    answers = threading.Event()
+
+    def silent(*_: object, **__: object) -> list[object]:
+        answers.wait(60)
+        return []
+
+    monkeypatch.setattr(network.socket, "getaddrinfo", silent)
+    monkeypatch.setattr(network, "_REACH_S", 0.05)
+    with pytest.raises(Trouble, match="the name server does not answer") as told:
+        network.NetworkCamera("rtsp://camera.example/live", network.Settings(port=554)).open()
+    answers.set()
+    assert not told.value.final
+
+
+def test_a_stalled_camera_is_noticed_before_its_deadline() -> None:
+    from edgeseg.stream.live.nursery import Process
+    from edgeseg.stream.live.worker import GRACE
+    from edgeseg.stream.sources.camera import LocalCamera
+
+    process = Process(None)
+    try:
+        words = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    finally:
+        process.kill()
+    (seconds,) = [float(one.partition(b"=")[2]) for one in words if b"V4L_SELECT_TIMEOUT" in one]
+    assert seconds < LocalCamera.read_s + GRACE
 
 
 def test_replay_of_a_recording_has_the_cameras_times(camera, tmp_path: Path, edgeseg_cli) -> None:
