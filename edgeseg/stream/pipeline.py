@@ -204,7 +204,7 @@ def run(
         pass
     finally:
         summary.end()
-    summary.warning = opened.warning
+    summary.warning, summary.notes = opened.warning, list(opened.notes)
     return summary
 
 

@@ -11,6 +11,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from edgeseg.stream.live.state import CONNECTING
+
 if TYPE_CHECKING:
     from edgeseg.model import Result
     from edgeseg.stream.frame import StreamFrame
@@ -67,7 +69,8 @@ class Progress:
         if text != self._said:
             self._said = text
             notify(f"STATUS={' '.join(text.split())}\n")
-        if status.state in SOURCE_AT_FAULT:
+        # Before anything is known of the source nothing is at fault, and nothing is ready.
+        if status.state in SOURCE_AT_FAULT and status.reason != CONNECTING:
             self._feed()
 
     def _feed(self) -> None:

@@ -63,8 +63,8 @@ class Latency:
 class Summary:
     """Of one stream: ``stages`` by name, milliseconds; ``dropped`` frames; ``states`` frames per signal state.
 
-    Live streams also: ``damaged`` frames or packets, ``connections`` made, ``restarts`` of the capture process,
-    ``violations`` of the latency limit, ``notes`` about the source, frames that each slow sink lost.
+    ``notes`` are about the source. Live streams also: ``damaged`` frames or packets, ``connections`` made, ``restarts``
+    of the capture process, ``violations`` of the latency limit, frames that each slow sink lost.
     """
 
     stream: str = ""
@@ -122,6 +122,8 @@ class Summary:
                 "sink_drops": self.sink_drops,
                 "notes": self.notes,
             }
+        elif self.notes:
+            out["notes"] = self.notes
         return out | ({"warning": self.warning} if self.warning else {})
 
     def table(self) -> Table:

@@ -15,13 +15,17 @@ from edgeseg.stream.sinks.encoder import Encoder
 from edgeseg.stream.sources import open_source, video
 
 
-def written(file: Path, *, title: str = "") -> Path:
+def written(file: Path, *, title: str = "", interlaced: bool = False) -> Path:
     with av.open(str(file), "w") as out:
         out.metadata["title"] = title
         stream = out.add_stream("mpeg4", rate=25)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        if interlaced:
+            stream.options = {"flags": "+ildct+ilme"}
         for level in range(0, 200, 40):
             picture = np.full((48, 64, 3), level, np.uint8)
+            if interlaced:
+                picture[1::2] = 250  # the other field, of another moment
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         out.mux(stream.encode(None))
     return file
@@ -81,3 +85,18 @@ def test_an_encoder_that_refuses(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="mpeg4 cannot encode"):
         encoder.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_interlaced_video_is_shown_by_one_field_and_said(tmp_path: Path) -> None:
+    source = open_source(str(written(tmp_path / "a.avi", interlaced=True)))
+    for number, frame in enumerate(source):
+        assert frame.image.max() < 40 * number + 30  # combed, every other line would be 250
+    assert "interlaced" in source.notes[0]
+    assert open_source(str(written(tmp_path / "b.avi"))).notes == ()
+
+
+def test_interlaced_is_said_at_the_end(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
+    file = written(tmp_path / "a.avi", interlaced=True)
+    done = edgeseg_cli("infer", "--stream", file, "--model", tiny_bundle, "--json", "-")
+    assert "interlaced" in done.json["notes"][0]
+    assert "interlaced" in done.err

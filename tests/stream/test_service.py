@@ -72,6 +72,17 @@ def test_watchdog_starves_with_the_engine_not_with_the_camera(manager: socket.so
     assert heard(manager) == ["STATUS=theatre: LOST, refused READY=1", "READY=1", "WATCHDOG=1"]
 
 
+def test_connecting_is_not_ready(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeseg.stream.live.state import Signal
+
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    sink = service.Progress()
+    sink.status(status(*Signal().at(100.0)))
+    assert heard(manager) == ["STATUS=theatre: LOST, connecting"]
+    sink.status(status("LOST", "refuses the connection"))
+    assert heard(manager) == ["STATUS=theatre: LOST, refuses the connection", "READY=1"]
+
+
 @pytest.mark.parametrize("environment", [{}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "100", "WATCHDOG_PID": "1"}])
 def test_no_watchdog(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, manager: socket.socket) -> None:
     for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):

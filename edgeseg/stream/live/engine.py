@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BUDGET, WINDOW_S = 5, 60.0
 # A frame that takes this long never comes back: the slowest networks on the slowest boards take a second.
 HANG_S = 3.0
+# So many masks in a row that cannot be ones may be the engine's fault, which loading it again mends. It may be the
+# scene too: once a minute, so that this alone never uses up the budget.
+DISTRUSTED = 5
 
 
 def distrust(result: Result, thresholds: list[int]) -> str:
@@ -61,6 +64,7 @@ class Engine:
         self._lanes, self._hang_s = lanes, hang_s
         self._failures: deque[float] = deque()
         self._trouble = ""
+        self._distrusted, self._reloaded = 0, float("-inf")
         self._wake = threading.Condition()
         self._stop = False
         self._serial = 0
@@ -127,6 +131,14 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever a runtime raises: the video goes on, without masks
             self._failed(model, _words(error))
             return None, self._trouble
+        with self._wake:
+            now = time.monotonic()
+            self._distrusted = self._distrusted + 1 if reason else 0
+            again = self._distrusted >= DISTRUSTED and now - self._reloaded > WINDOW_S
+            if again:
+                self._distrusted, self._reloaded = 0, now
+        if again:
+            self._failed(model, reason)
         return (None, reason) if reason else (result, "")
 
     # Failures.

@@ -10,6 +10,8 @@ from edgeseg.stream.live.content import Content
 STALE_S = 0.5
 LOST_S = 3.0
 FROZEN_S = 0.6
+# The reason until a source gave its first frame or its first trouble.
+CONNECTING = "connecting"
 # Below both a frame shows what the one before showed: encoders leave that much of a repeated picture, the noise of a
 # sensor (1 grey level is a mean difference of 1.1) or anything that moves more.
 _STILL, _STILL_BLOCK = 0.35, 6.0
@@ -30,7 +32,7 @@ class Signal:
     frozen_s: float = FROZEN_S
     received: float | None = None
     lag: float = 0.0
-    trouble: str = "connecting"
+    trouble: str = CONNECTING
     invalid: str = ""
     content: Content | None = None
     _recent: deque[tuple[float, bool]] = field(default_factory=deque, repr=False)

@@ -28,6 +28,7 @@ class FrameSource(Protocol):
         length: number of frames where known.
         framerate: frames per second where known.
         warning: what was wrong though frames came, such as damaged packets; empty if nothing.
+        notes: what is said of it at the end, such as that it is interlaced.
     """
 
     name: str
@@ -35,6 +36,9 @@ class FrameSource(Protocol):
     length: int | None
     framerate: float | None
     warning: str
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
     def __iter__(self) -> Iterator[StreamFrame]:
         """Frames until the end.

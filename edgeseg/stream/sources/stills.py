@@ -22,6 +22,7 @@ class Stills:
 
     live = False
     stills = True
+    notes: tuple[str, ...] = ()
 
     def __init__(self, pattern: str) -> None:
         self.name = shown(pattern)

@@ -14,6 +14,7 @@ from edgeseg.errors import InputError
 from edgeseg.names import shown
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.sources.color import to_bgr
+from edgeseg.stream.sources.deinterlace import Deinterlacer
 
 
 class VideoFile:
@@ -49,6 +50,11 @@ class VideoFile:
         self.length = self._stream.frames or None
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.framerate = float(rate) if rate else None
+        self._fields = Deinterlacer()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._fields.notes
 
     def __iter__(self) -> Iterator[StreamFrame]:
         reformatter = VideoReformatter()
@@ -64,7 +70,7 @@ class VideoFile:
             for frame in frames:
                 damaged += bool(frame.is_corrupt)
                 try:
-                    image = to_bgr(frame, reformatter)
+                    image = to_bgr(self._fields(frame), reformatter)
                 except (av.FFmpegError, ValueError) as error:  # of a size or format that nothing makes
                     size = f"{frame.width}x{frame.height}"
                     raise InputError(f"{self.name}: a frame of {size} cannot be converted; is it damaged?") from error

@@ -171,6 +171,29 @@ def test_mask_that_cannot_be_one(model, kind: str) -> None:
     assert sum(masked for _, masked in notes.frames) <= 2
 
 
+def test_an_engine_that_marks_everything_is_loaded_again(model) -> None:
+    def fault(_: int, result) -> None:
+        if shared.get("loads", 0) == 0:
+            result.probability = np.full_like(result.probability, 255)
+
+    shared: dict = {}
+    notes = Notes()
+    live(Broken(model, fault, shared), Policy(frames=20), [notes])
+    assert shared["loads"] == 1
+    assert not any(masked for _, masked in notes.frames[:5])
+    assert notes.frames[-1][1]
+
+
+def test_a_scene_that_is_marked_everywhere_is_no_crash_loop(model) -> None:
+    def fault(_: int, result) -> None:
+        result.probability = np.full_like(result.probability, 255)
+
+    shared: dict = {}
+    (summary,) = live(Broken(model, fault, shared), Policy(frames=40), [Notes()])
+    assert shared["loads"] == 1
+    assert summary.states["INVALID"] >= 35
+
+
 def test_crop_that_the_camera_cannot_have(model) -> None:
     notes = Notes()
     with pytest.raises(InputError, match="crop 500:400:0:0 reaches out of the 160x120 frame"):
