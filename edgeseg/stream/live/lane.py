@@ -39,6 +39,9 @@ class Lane:
         served: when it was last its turn, a growing number.
         violations: frames whose mask came later than allowed.
         failed: sinks that stopped and were told of.
+
+    Args:
+        every: old frames get a mask too, and are marked as old all the same.
     """
 
     def __init__(
@@ -49,9 +52,11 @@ class Lane:
         crop: Crop,
         smoothing: Smoothing,
         drift: Drift | None,
+        *,
+        every: bool = False,
     ) -> None:
         self._crop, self._smoothing, self._drift = crop, smoothing, drift
-        self.capture, self.relays, self.summary = capture, relays, summary
+        self.capture, self.relays, self.summary, self._every = capture, relays, summary, every
         self.busy, self.served, self.violations = False, 0, 0
         self.sequence = -1
         self.prepared = False  # whether a frame was ever large enough for --crop
@@ -83,6 +88,8 @@ class Lane:
         if frame.lag > _LATE_S:
             self._late_at = time.monotonic()
         state, reason = self.capture.frame_state(frame, time.monotonic())
+        if self._every and state in ("STALE", "LOST"):
+            return ""
         return reason or state if state in ("NO_SIGNAL", "STALE", "LOST") else ""
 
     def segment(self, model: Model, frame: StreamFrame) -> Result:

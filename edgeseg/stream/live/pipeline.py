@@ -123,7 +123,8 @@ class LiveRun:
                 weight = self._model.spec.output.smoothing if self._policy.smoothing is None else self._policy.smoothing
                 crop = Crop.parse(self._policy.crop, self._log)
                 drift = Drift(trained) if trained is not None else None
-                self._lanes.append(Lane(capture, relays, summary, crop, Smoothing(weight), drift))
+                lane = Lane(capture, relays, summary, crop, Smoothing(weight), drift, every=self._policy.buffer)
+                self._lanes.append(lane)
             self._engine = Engine(
                 self._model, self._again, self._lanes, self._deliver, self._threads, self._policy.hang_s
             )

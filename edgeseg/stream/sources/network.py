@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,6 +56,7 @@ class NetworkCamera:
         self.open_s, self.read_s, self.timed = settings.open_s, settings.read_s, settings.timed
         self.damaged = 0
         self._broken = False
+        self._held: deque[av.VideoFrame] = deque()
         self._container: av.container.InputContainer | None = None
 
     def open(self) -> Facts:
@@ -87,11 +89,14 @@ class NetworkCamera:
         self._packets = self._container.demux(stream)
         self._reformatter, self._fields = VideoReformatter(), Deinterlacer()
         self._broken, self._first, self._began = False, None, 0.0
+        self._held.clear()
         rate = stream.average_rate or stream.guessed_rate
         return Facts(float(rate) if rate else None)
 
     def read(self) -> list[Taken]:
         asked = time.monotonic()
+        if self._held:  # one a read: at a slow stream's own pace all of them would take longer than a read may
+            return self._taken([self._held.popleft()], asked, waited=True)
         try:
             packet = next(self._packets)
         except StopIteration:
@@ -107,9 +112,12 @@ class NetworkCamera:
             self.damaged += 1
             self._broken = True
             return []
-        if packet.size == 0 and packet.dts is None:  # the flush at the end
-            raise self._end()
-        waited = received - asked > _AT_ONCE
+        if packet.size == 0 and packet.dts is None:  # the flush at the end gives what the decoder still held
+            self._held.extend(frames)
+            return []
+        return self._taken(frames, received, waited=received - asked > _AT_ONCE)
+
+    def _taken(self, frames: list[av.VideoFrame], received: float, *, waited: bool) -> list[Taken]:
         return [taken for frame in frames if (taken := self._take(frame, received, waited=waited))]
 
     def _end(self) -> Trouble:

@@ -273,6 +273,14 @@ def test_buffer_gives_every_frame_in_order(model) -> None:
     assert [number for number, _ in notes.frames] == list(range(len(notes.frames)))
 
 
+def test_a_buffered_frame_gets_its_mask_however_old_it_is(model) -> None:
+    notes = Notes()
+    slow = Broken(model, lambda *_: time.sleep(0.25), {})
+    (summary,) = live(slow, Policy(frames=20, buffer=True), [notes], ["phantom:colonoscopy"])
+    assert summary.states["STALE"] >= 3
+    assert all(masked for _, masked in notes.frames)
+
+
 # Sinks: rows 22, 34.
 
 

@@ -7,6 +7,7 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -257,6 +258,31 @@ def test_a_stalled_camera_is_noticed_before_its_deadline() -> None:
         process.kill()
     (seconds,) = [float(one.partition(b"=")[2]) for one in words if b"V4L_SELECT_TIMEOUT" in one]
     assert seconds < LocalCamera.read_s + GRACE
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_last_frames_of_a_file_come_too(tmp_path: Path, count: int) -> None:
+    """With B-frames, x264's default, the decoder holds some until it hears that there is no more."""
+    from edgeseg.stream.sources import replay
+    from edgeseg.stream.sources.base import SourceOptions
+
+    file = tmp_path / "a.mp4"
+    with av.open(str(file), "w") as out:
+        stream = out.add_stream("libx264", rate=200)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for index in range(count):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="bgr24")))
+        out.mux(stream.encode(None))
+    camera = replay.camera(str(file), SourceOptions())
+    camera.open()
+    taken = []
+    with pytest.raises(Trouble, match="the stream ended") as ended:
+        while True:
+            taken += camera.read()
+    camera.close()
+    assert ended.value.final
+    assert len(taken) == count
+    assert all(after.source_time > before.source_time for before, after in pairwise(taken))
 
 
 def test_replay_of_a_recording_has_the_cameras_times(camera, tmp_path: Path, edgeseg_cli) -> None:
