@@ -71,12 +71,12 @@ def settle(failures: Iterable[BaseException | None], ending: BaseException | Non
             says that the outputs were finished. The others are said on standard error.
     """
     wins = ending is None or isinstance(ending, KeyboardInterrupt)
-    told = [str(ending)] if ending is not None else []
+    told = [repr(ending)]
     first: BaseException | None = None
     for failure in failures:
-        if failure is None or isinstance(failure, Closed) or str(failure) in told:
+        if failure is None or isinstance(failure, Closed) or repr(failure) in told:
             continue
-        told.append(str(failure))
+        told.append(repr(failure))
         if wins and first is None:
             first = failure
         else:

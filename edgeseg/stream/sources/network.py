@@ -65,6 +65,8 @@ class NetworkCamera:
             _check(self._url)
         if settings.port is not None:
             _reach(self._url, settings.port)
+        elif "://" in self._url and (host := urlsplit(self._url).hostname):
+            _places(host, 0)
         began = time.monotonic()
         options = {"analyzeduration": "0", "probesize": "32", "flags": "low_delay"} | settings.options
         try:

@@ -27,6 +27,7 @@ from edgeseg.errors import BackendError, GateError, InputError, OutputError, Sou
 from edgeseg.stream import journal
 from edgeseg.stream.live.pipeline import LiveRun, Policy
 from edgeseg.stream.pipeline import run as run_recording
+from edgeseg.stream.sinks.base import Closed, settle
 from edgeseg.stream.sinks.events import EventsFile, EventsLog
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.summary import Summary
@@ -354,6 +355,12 @@ def test_sinks_that_cannot_be_closed_are_said_however_the_run_ends(
     said = capfd.readouterr().err + str(raised.value)
     for name in ("first", "second"):
         assert said.count(f"cannot write {name}.mp4") == 1
+
+
+def test_a_sinks_bug_without_words_is_not_lost_under_a_signal() -> None:
+    with pytest.raises(ZeroDivisionError):
+        settle([None, Closed(), ZeroDivisionError()], KeyboardInterrupt())
+    settle([Closed()], KeyboardInterrupt())
 
 
 def test_live_video_goes_to_the_disk_every_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

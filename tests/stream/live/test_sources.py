@@ -19,7 +19,9 @@ import pytest
 import edgeseg
 from edgeseg.errors import InputError
 from edgeseg.stream.sinks.base import Closed
-from edgeseg.stream.sources import expand, kind_of, network
+from edgeseg.stream.sources import expand, kind_of, network, replay, rtsp, srt
+from edgeseg.stream.sources import http as http_source
+from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.live import Trouble
 
 
@@ -230,7 +232,8 @@ def test_a_file_named_like_an_address_that_is_none() -> None:
     assert str(trouble) == "refuses the connection"
 
 
-def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", [rtsp, http_source, srt])
+def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, module) -> None:
     """Told as the source's fault, before the supervisor takes the process for a hung one."""
     answers = threading.Event()
 
@@ -241,7 +244,7 @@ def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(network.socket, "getaddrinfo", silent)
     monkeypatch.setattr(network, "_REACH_S", 0.05)
     with pytest.raises(Trouble, match="the name server does not answer") as told:
-        network.NetworkCamera("rtsp://camera.example/live", network.Settings(port=554)).open()
+        module.camera("any://camera.example:9000/live", SourceOptions()).open()
     answers.set()
     assert not told.value.final
 
@@ -263,9 +266,6 @@ def test_a_stalled_camera_is_noticed_before_its_deadline() -> None:
 @pytest.mark.parametrize("count", [1, 30])
 def test_the_last_frames_of_a_file_come_too(tmp_path: Path, count: int) -> None:
     """With B-frames, x264's default, the decoder holds some until it hears that there is no more."""
-    from edgeseg.stream.sources import replay
-    from edgeseg.stream.sources.base import SourceOptions
-
     file = tmp_path / "a.mp4"
     with av.open(str(file), "w") as out:
         stream = out.add_stream("libx264", rate=200)
