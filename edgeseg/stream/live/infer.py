@@ -22,6 +22,7 @@ from edgeseg.stream.sinks.video import VideoSink
 from edgeseg.stream.sources import kind_of
 from edgeseg.stream.sources.camera import check as check_camera
 from edgeseg.stream.sources.camera import has_gstreamer
+from edgeseg.stream.sources.piped import RAW
 
 if TYPE_CHECKING:
     from edgeseg.model import Model, Result
@@ -62,6 +63,8 @@ def check(
             check_phantom(stream, options)
     if streams.count("-") > 1:
         raise UsageError("standard input is one stream; give - once")
+    if streams == ["-"] and options.pixel_format not in (None, *RAW):  # beside a camera it may be the camera's
+        raise UsageError(f"--pixel-format {options.pixel_format}: raw frames on standard input are {', '.join(RAW)}")
     Crop.parse(policy.crop)
     check_places(outputs)
     places = Places.of_streams(outputs, len(streams))

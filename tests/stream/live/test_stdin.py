@@ -75,3 +75,8 @@ def test_a_line_of_any_length_is_not_waited_for(head: bytes, end: bytes, said: s
                 source.read()
     os.close(reading)
     assert caught.value.final
+
+
+def test_a_format_that_raw_frames_have_not_is_refused_at_once(edgeseg_cli) -> None:
+    words = ("infer", "--model", "npnet-polyp", "--stream", "-", "--video-size", "64x48", "--pixel-format", "MJPG")
+    assert "--pixel-format MJPG: raw frames on standard input are bgr24" in edgeseg_cli(*words).sentence(2)
