@@ -138,6 +138,8 @@ def make(entry: dict[str, Any], columns: list[str], stored: list[Result], folder
         row.ours |= more
     else:
         found = [one for one in stored if (one.recipe, one.frames) == (entry["recipe"], entry["frames"])]
+        if "file" in entry:  # several chains may end with one recipe
+            found = [one for one in found if one.file == entry["file"]]
         for key in columns:
             values = [one.figures[key] for one in found if one.figures.get(key) is not None]
             if values:

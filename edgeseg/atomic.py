@@ -47,9 +47,9 @@ def disk_sentence(path: Path | str, error: OSError) -> str:
         case errno.ENOSPC | errno.EDQUOT:
             return f"no space left while writing {path}; free some and run again"
         case errno.EACCES | errno.EPERM:
-            return f"no permission to write {path}; choose another --out"
+            return f"no permission to write {path}; choose another place"
         case errno.EROFS:
-            return f"{path} is on a read-only file system; choose another --out"
+            return f"{path} is on a read-only file system; choose another place"
         case errno.ENOENT | errno.ENOTDIR | errno.EEXIST:
             return f"the folder of {path} does not exist or is not a folder"
     return f"cannot write {path}: {error.strerror or error}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from edgeseg import console, pictures
-from edgeseg.atomic import atomic_folder
+from edgeseg.atomic import atomic_folder, disk_errors
 from edgeseg.data.layouts import open_dataset
 from edgeseg.data.phantom import PHANTOMS
 from edgeseg.errors import OutputError
@@ -111,12 +111,13 @@ def demo(out: Path, screen: Console, *, quiet: bool = False) -> Demo:
 
 def _prepare(out: Path) -> None:
     check_outside("--out", out, folder=True)
-    if out.exists() and any(out.iterdir()):
-        if not (out / MARK).is_file():
-            raise OutputError(f"{out} exists and is no demo; choose another --out")
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
+    with disk_errors(out):
+        if out.exists() and any(out.iterdir()):
+            if not (out / MARK).is_file():
+                raise OutputError(f"{out} exists and is no demo; choose another --out")
+            shutil.rmtree(out)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MARK).touch()
 
 
 def render_training_set(folder: Path, *, quiet: bool = False) -> None:

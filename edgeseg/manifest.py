@@ -457,7 +457,7 @@ def first_error(error: ValidationError) -> str:
     """The first thing pydantic complains about, as half a sentence with its place."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").replace("Extra inputs are not permitted", "is no known key")
     return f"{where}: {message}" if where else message
 
 

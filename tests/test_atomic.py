@@ -279,7 +279,7 @@ def test_file_size_limit(tmp_path: Path) -> None:
 
 def test_read_only_disk(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(OutputError, match="read-only file system; choose another --out"):
+    with pytest.raises(OutputError, match="read-only file system; choose another place"):
         atomic.check_writable(small_disk / "run" / "manifest.json")
     with pytest.raises(OutputError, match="read-only"):
         atomic.atomic_write(small_disk / "a", "x")

@@ -269,3 +269,11 @@ def test_whoever_reads_has_gone() -> None:
     done = ran("zoo", stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     assert (done.returncode, done.stderr) == (5, "edgeseg: standard output was closed before the command was done\n")
+
+
+@pytest.mark.parametrize("place", ["/proc/demo", "file", "file/demo"])
+def test_a_demo_that_cannot_be_written(place: str, tmp_path: Path, monkeypatch, edgeseg_cli: Callable) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("x")
+    edgeseg_cli("demo", "--out", place).sentence(5)
+    assert Path("file").read_text() == "x"

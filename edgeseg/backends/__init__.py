@@ -143,10 +143,11 @@ def _pick(source: Source, backend: str, precision: str, *, asked: bool, batch: i
             return graph, precision, "asked for, though its gate is pending"
     if _overflows(source, backend, precision, batch):
         raise ModelError(f"{source.path}: no INT8 here: {NO_VNNI}; take --backend onnxruntime, or export for x86 too")
-    has = ", ".join(f"{g.precision} ({g.form}, {g.gate})" for g in source.manifest.graphs)
+    has = ", ".join(f"{g.name} ({g.gate})" for g in source.manifest.graphs)
     kind = "graph whose gate passed" if precision == "auto" else f"{precision} graph"
     frames = f" and {batch} frames a call" if batch > 1 else ""
-    raise ModelError(f"{source.path}: holds no {kind} for {backend}{frames}; it has {has}")
+    more = f"; make one with: edgeseg export {source.path} --batch {batch} --out FILE.edgeseg" if batch > 1 else ""
+    raise ModelError(f"{source.path}: holds no {kind} for {backend}{frames}; it has {has}{more}")
 
 
 def _graph(manifest: mf.Manifest, backend: str, precision: str, gate: str, batch: int) -> mf.Graph | None:

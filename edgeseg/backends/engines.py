@@ -67,8 +67,9 @@ def pick(
     every = [one for one in manifest.engines if one.precision in wanted and runs_frames(one, manifest, camera, batch)]
     if not every:
         has = ", ".join(f"{one.name} ({one.gate})" for one in manifest.engines) or "none"
+        kind = "engine" if precision == "auto" else f"{precision} engine"
         raise ModelError(
-            f"{source.path}: holds no {precision} engine for tensorrt (it has {has}); make one with: "
+            f"{source.path}: holds no {kind} for tensorrt (it has {has}); make one with: "
             f"edgeseg export {source.path} --target NAME"
         )
     here = this_machine(device)

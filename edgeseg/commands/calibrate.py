@@ -41,7 +41,7 @@ def command(
     from edgeseg.outputs import check_files, check_suffix
 
     if out is None and save_recipe is None:
-        raise UsageError("edgeseg calibrate: say what to write, --out TABLE.json or --save-recipe FILE.toml")
+        raise UsageError("say what to write, --out TABLE.json or --save-recipe FILE.toml")
     if calibration is not None and frames is not None:
         raise UsageError(f"--frames {frames}: recipe {calibration} says which frames; give one of the two")
     check_files({"--out": out, "--save-recipe": save_recipe, "--json": console.json_file(json_to)})

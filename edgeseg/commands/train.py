@@ -90,6 +90,8 @@ def command(
             )
         if start is not None and start.manifest is None:
             typer.echo(f"nothing says what {start_from} was trained on, nor under which terms", err=True)
+        if resume and not (folder / "last.ckpt").is_file():
+            typer.echo(f"{folder}: holds no training to resume; begins a new one", err=True)
     train(
         loaded,
         sha256,

@@ -32,9 +32,11 @@ def open_dataset(root: Path) -> Dataset:
         found = layout(root)
         if found is not None:
             return found
+    if (root / "images").is_dir() and not (root / "masks").is_dir():
+        raise DataError(f"{root}: has images/ and no masks/; put the mask of each frame there, under the same name")
     raise DataError(
         f"{root}: no known data set layout; put frames into images/ and masks of the same names into masks/ "
-        "(or give the folder of CVC-ClinicDB, Kvasir-SEG, ISIC, or lung slices as downloaded)"
+        "(or give a folder of CVC-ClinicDB, Kvasir-SEG, ISIC, lung slices, DRIVE, CHASE_DB1, STARE, HRF as downloaded)"
     )
 
 

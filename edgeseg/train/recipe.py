@@ -220,6 +220,8 @@ def load(name: str) -> tuple[Recipe, str]:
     """
     file = _find(name, Path())
     if file is None:
+        if name.endswith(".toml"):
+            raise UsageError(f"{name}: no such file; a shipped recipe goes by its name, without .toml")
         raise UsageError(f"no recipe {name!r}; shipped are {', '.join(names())}, or give the path of a .toml file")
     value, data = _read(file, ())
     try:

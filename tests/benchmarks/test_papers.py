@@ -95,6 +95,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
             "npnet-cvc-taught-192",
             "npnet-cvc-taught-192-seed1",
             "npnet-cvc-each-taught",
+            "npnet-cvc-each-longer",
         )
         for frames in ("cvc-test-seq", "kvasir-test")
     }
@@ -110,7 +111,7 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
         "npnet-polyp-small.kvasir-test.json",
     }
     beside |= {f"{net}-frames-polyp.cvc-test.json" for net in ("npnet", "effunet")}
-    beside |= {"npnet-frames-longer.cvc-test.json", "npnet-frames-chain.cvc-test.json"}
+    beside |= {"npnet-frames-chain.cvc-test.json"}
     beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
     beside |= {f"dnlnet-vessel.drive-test-fov-{precision}.json" for precision in ("int8", "fp32")}
     beside |= {f"npnet-polyp.{name}.json" for name in ("colondb", "bkai", "endotect", "endotect-negative")}

@@ -326,6 +326,8 @@ def test_no_data_set_at_all(tmp_path: Path) -> None:
     assert "is no folder" in sentence(lambda: open_dataset(tmp_path / "file"))
     (tmp_path / "empty").mkdir()
     assert "no known data set layout; put frames into images/" in sentence(lambda: open_dataset(tmp_path / "empty"))
+    (tmp_path / "half" / "images").mkdir(parents=True)
+    assert "has images/ and no masks/" in sentence(lambda: open_dataset(tmp_path / "half"))
     for name in ("images", "masks"):
         (tmp_path / "bare" / name).mkdir(parents=True)
     assert "no images found" in sentence(lambda: open_dataset(tmp_path / "bare"))

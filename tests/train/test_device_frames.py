@@ -251,3 +251,12 @@ def test_two_processes_train_one_run(tiny_data: Path, tmp_path: Path) -> None:
     again = subprocess.run(alone, capture_output=True, text=True, timeout=300)
     assert again.returncode == 2
     assert "cannot resume, its --devices was 2 and is now none" in again.stderr
+
+
+def test_nothing_to_resume_is_said(tiny_data: Path, tmp_path: Path, edgeseg_cli: Callable[..., Ran]) -> None:
+    """A misspelt --out would else cost a whole training before it is seen."""
+    words = ["train", "npnet-phantom", "--imgsz", "64x96", "--epochs", 1, "--data", tiny_data, "--out", tmp_path / "r"]
+    done = edgeseg_cli(*words, "--resume")
+    assert done.code == 0, done.err
+    assert "holds no training to resume; begins a new one" in done.err
+    assert "to resume" not in edgeseg_cli(*words, "--resume").err

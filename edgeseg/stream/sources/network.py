@@ -249,7 +249,8 @@ def trouble_of(error: BaseException, url: str) -> Trouble:
     )
     for kinds, words, slow in known:
         if isinstance(error, kinds):
-            return Trouble(words, slow=slow, ended=isinstance(error, av.error.EOFError))
+            hopeless = isinstance(error, av.error.ProtocolNotFoundError)  # however often it is asked
+            return Trouble(words, slow=slow, ended=isinstance(error, av.error.EOFError), final=hopeless)
     text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
     return Trouble(redact_of(str(text), url))
 

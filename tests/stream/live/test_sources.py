@@ -232,6 +232,11 @@ def test_a_file_named_like_an_address_that_is_none() -> None:
     assert str(trouble) == "refuses the connection"
 
 
+def test_a_protocol_that_ffmpeg_lacks_is_asked_for_once() -> None:
+    trouble = network.trouble_of(av.error.ProtocolNotFoundError(0, ""), "srt://camera:9000")
+    assert (str(trouble), trouble.final, trouble.ended) == ("this FFmpeg does not speak its protocol", True, False)
+
+
 @pytest.mark.parametrize("module", [rtsp, http_source, srt])
 def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, module) -> None:
     """Told as the source's fault, before the supervisor takes the process for a hung one."""
