@@ -69,6 +69,12 @@ def test_what_would_be_lost_in_place_is_named(copy: Path, tiny_data: Path, tmp_p
     assert half.calibration is None  # no table, and nothing that was calibrated
 
 
+def test_float_alone_is_asked_for(copy: Path, tmp_path: Path, edgeseg_cli: Cli) -> None:
+    assert "made again without int8-cpu" in edgeseg_cli("export", copy, "--quantize", 32).sentence(2)
+    assert edgeseg_cli("export", copy, "--quantize", 32, "--out", tmp_path / "f.edgeseg").code == 0
+    assert names(tmp_path / "f.edgeseg") == {"float"}
+
+
 def test_engines_of_the_old_graphs_are_not_named(copy: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli: Cli) -> None:
     engine = b"plan"
     (copy / "engines").mkdir()
@@ -112,7 +118,7 @@ def test_shipped_bundles_are_not_written_to(edgeseg_cli: Cli) -> None:
     assert (ZOO / "npnet-skin.edgeseg" / "manifest.json").read_bytes() == before
 
 
-def test_a_form_of_a_newer_version_is_checked_and_never_lost(copy: Path, edgeseg_cli: Cli) -> None:
+def test_a_form_of_a_newer_version_is_checked_and_never_lost(copy: Path, tiny_data: Path, edgeseg_cli: Cli) -> None:
     file = copy / "graphs" / "int8-dla.onnx"
     shutil.copy(copy / "graphs" / "int8-cpu.onnx", file)
 
@@ -124,6 +130,8 @@ def test_a_form_of_a_newer_version_is_checked_and_never_lost(copy: Path, edgeseg
     assert edgeseg_cli("verify", copy).code == 0
     before = (copy / "manifest.json").read_bytes()
     assert "holds int8-dla, which this edgeseg does not know" in edgeseg_cli("export", copy, "--dynamic").sentence(3)
+    words = ("--int8", "--target", "x86-openvino", "--data", tiny_data, "--max-dice-drop", 100)
+    assert "holds int8-dla, which this edgeseg does not know" in edgeseg_cli("export", copy, *words).sentence(3)
     assert (copy / "manifest.json").read_bytes() == before
     file.write_bytes(file.read_bytes()[:-1])
     assert "int8-dla.onnx" in edgeseg_cli("verify", copy).sentence(3)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg import atomic, console
+from edgeseg import atomic, console, skipped
 from edgeseg import manifest as mf
 from edgeseg.bundle import SUFFIX, ZOO, Source, open_model, require_manifest
 from edgeseg.errors import UsageError
@@ -75,7 +75,7 @@ def deliver(
     engines.check(request.engines, str(target), device)
     atomic.check_writable(target)
     more = bool(request.engines or request.variants)
-    if source.kind == "bundle" and not data and request.keeps and imgsz is None:
+    if source.kind == "bundle" and not data and request.keeps and imgsz is None and not request.only_float:
         if target.resolve() != source.path.resolve() and target.exists():
             from edgeseg.export.run import check_place
 
@@ -84,6 +84,7 @@ def deliver(
     else:
         if source.kind == "bundle" and target.resolve() == source.path.resolve():
             loses_nothing(request, head, source)
+            skipped.refuse(source)
         console.require("train", "torch", "onnx", "onnxscript")
         done = _exported(source, request, data, split, target, opset, imgsz, device, step, more=more)
     if request.triton is not None:
@@ -101,7 +102,7 @@ def loses_nothing(request: Request, head: mf.Manifest, source: Source) -> None:
         UsageError: it would lose a graph or an engine that nobody asked for again.
     """
     bases = {"float", *request.wanted.graphs}
-    graphs = bases | {name + variant for name in bases for variant in request.variants}
+    graphs = bases | {name + variant for name in bases for variant in request.variants if "x" not in variant}
     kept = graphs | {wish.graph for wish in request.engines} | {wish.name for wish in request.engines}
     held = [*(one.name for one in head.graphs), *(one.name for one in head.engines)]
     lost = next((name for name in held if name not in kept), None)

@@ -82,8 +82,8 @@ def make(
             runners = parity.chosen_runners(parity.backends(name, forms.GRAPHS[name].form))
             out.agreements = [one for one in out.agreements if one.subject != name]
             out.agreements += parity.check(name, emitted, frames, runners)
-            holds = parity.fp16_holds if name in FP16 else parity.int8_holds  # needs no labelled frames
-            out.agreements += holds(name, emitted, graph, frames)
+            if name in FP16:  # what FP16 may cost needs no labelled frames
+                out.agreements += parity.fp16_holds(name, emitted, graph, frames)
         return found
 
     def rank() -> list[sensitivity.Cost]:
@@ -104,6 +104,8 @@ def make(
         out.float_layers, out.ranking = outcome.float_layers, outcome.ranking
         out.float_cost_ms = outcome.float_cost_ms
     out.graphs |= emit([name for name in wanted.graphs if name not in out.graphs], out.float_layers)
+    for name in (one for one in out.graphs if one in INT8):  # as they will be: the search may have left layers in float
+        out.agreements += parity.int8_holds(name, out.graphs[name], graph, frames)
     return out
 
 

@@ -175,7 +175,7 @@ def int8_holds(subject: str, graph: bytes, float_graph: bytes, frames: Frames) -
     if snr < INT8_FLOOR_DB:
         raise GateError(
             f"{subject}: is nowhere near the float graph (SNR {snr:.1f} dB, at least {INT8_FLOOR_DB:.0f} is wanted); "
-            "the calibration table does not fit this network: calibrate again with --data; no bundle was written"
+            "the calibration table does not fit this network: calibrate again with --data"
         )
     largest = int(np.abs(got.astype(np.float64) - wanted.astype(np.float64)).max())
     return [Agreement(subject, "float", snr, largest)]

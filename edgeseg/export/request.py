@@ -25,6 +25,7 @@ class Request:
         keeps: nothing in it changes graphs that a bundle already holds.
         triton: folder for a Triton model repository.
         threshold: another operating point.
+        only_float: asked for (``--quantize 32``), not left out.
     """
 
     wanted: quantised.Wanted
@@ -33,6 +34,7 @@ class Request:
     keeps: bool
     triton: Path | None = None
     threshold: str | float | None = None
+    only_float: bool = False
 
 
 def request(
@@ -80,7 +82,9 @@ def request(
     keeps = calibration is None and method is None and exclude is None and point is None
     wanted = quantised.Wanted(tuple(graphs), calibration, method, exclude, max_dice_drop)
     used = [*variants, *dict.fromkeys(wish.variant for wish in wishes if wish.variant not in ("", *variants))]
-    return Request(wanted, tuple(used), tuple(wishes) if engine else (), keeps, triton, point)
+    return Request(
+        wanted, tuple(used), tuple(wishes) if engine else (), keeps, triton, point, asked == ["fp32"] and not wishes
+    )
 
 
 def _wishes(profile: Target, precision: Precision, variants: Sequence[str]) -> list[Wish]:

@@ -99,26 +99,28 @@ private:
 // The thread's current GPU while it lives; the caller's afterwards.
 class OnDevice {
 public:
-    explicit OnDevice(int device) {
-        if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
-        const cudaError_t selected = cudaSetDevice(device);
-        if (selected != cudaSuccess && before_ >= 0) (void)cudaSetDevice(before_);
-        cuda_check(selected, "select the GPU");
+    explicit OnDevice(int device) noexcept {
+        if (cudaGetDevice(&before_) != cudaSuccess || before_ == device) before_ = -1;
+        selected_ = cudaSetDevice(device);
     }
     ~OnDevice() {
         if (before_ >= 0) (void)cudaSetDevice(before_);
     }
+    // Not where things are given back: nobody is left to tell.
+    void required() const { cuda_check(selected_, "select the GPU"); }
     OnDevice(const OnDevice&) = delete;
     OnDevice& operator=(const OnDevice&) = delete;
 
 private:
     int before_ = -1;
+    cudaError_t selected_ = cudaSuccess;
 };
 
 class TensorRt final : public Backend {
 public:
     explicit TensorRt(const Load& load) : device_(static_cast<int>(load.device)) {
         const OnDevice here(device_);
+        here.required();
         runtime_.reset(nvinfer1::createInferRuntime(log_));
         if (runtime_ == nullptr) fail(load, "no runtime");
         engine_.reset(runtime_->deserializeCudaEngine(load.file.data(), load.file.size()));
@@ -139,6 +141,8 @@ public:
     ~TensorRt() override {
         const OnDevice here(device_);
         context_.reset();
+        engine_.reset();
+        runtime_.reset();
         release();
     }
 
@@ -147,6 +151,7 @@ public:
     void infer() override {
         // A session may move between threads; the current device is the thread's.
         const OnDevice here(device_);
+        here.required();
         cuda_check(cudaMemcpyAsync(device_in_, host_in_, input_size_, cudaMemcpyHostToDevice, stream_), "copy a frame to the GPU");
         log_.clear();
         if (!context_->enqueueV3(stream_)) throw Error(EDGESEG_E_BACKEND, std::string(library_name) + " failed on a frame: " + log_.last());

@@ -95,6 +95,7 @@ class Capture:
         self._clock: tuple[int, float, float] | None = None
         self._offset = 0.0
         self._crashes: deque[float] = deque()
+        self._crash = ""  # what the process said as it died
         self._process: Process | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"edgeseg capture {self.name}", daemon=True)
@@ -131,10 +132,10 @@ class Capture:
         with self._lock:
             return *self._signal.at(now), self._signal.age(now)
 
-    def frame_state(self, frame: StreamFrame, now: float) -> tuple[str, str]:
-        """State of one frame now: that of the stream, but by the frame's own age."""
+    def frame_state(self, frame: StreamFrame, now: float, age: float | None = None) -> tuple[str, str]:
+        """State of one frame now: that of the stream, but by the frame's own age, or a given one."""
         with self._lock:
-            return self._signal.at(now, frame.age(now))
+            return self._signal.at(now, frame.age(now) if age is None else age)
 
     def set_invalid(self, reason: str) -> None:
         """Says why no mask can be trusted; empty when one can again."""
@@ -234,6 +235,7 @@ class Capture:
                     self._dropped += said["number"] - self._number
                     self._number = said["number"]
                     self._signal.restart(said["text"])
+                self._crash = said["text"] if said["type"] == "crash" else ""
                 # What a failed session had read of standard input is gone: another would begin in mid-frame.
                 once = not self._retry or self._source == "-"
                 if said["type"] == "trouble" and (said["final"] or once):
@@ -322,6 +324,7 @@ class Capture:
 
     def _lost(self, reason: str) -> None:
         """Standard input lacks what its dead reader had taken: the next would cut its pictures in the wrong places."""
+        reason += f" ({self._crash})" if self._crash else ""
         with self._lock:
             self._signal.restart(reason)
         self.failed = SourceError(

@@ -168,7 +168,12 @@ class Engine:
         with self._wake:
             self._model = model
             self._wake.notify_all()
-        if not self.stuck and old is not self._given:  # the caller closes its own
+            # Other threads may still be in the old one, which need not be at fault.
+            inside = {me: since for me, (since, _) in self._running.items()}
+            left = self._wake.wait_for(
+                lambda: all(self._running.get(me, (0.0,))[0] != since for me, since in inside.items()), self._hang_s
+            )
+        if left and not self.stuck and old is not self._given:  # the caller closes its own
             old.close()
 
     def check(self, now: float) -> None:

@@ -87,9 +87,9 @@ class Lane:
             return "the picture is damaged"
         if frame.lag > _LATE_S:
             self._late_at = time.monotonic()
-        state, reason = self.capture.frame_state(frame, time.monotonic())
-        if self._every and state in ("STALE", "LOST"):
-            return ""
+        # Where every frame gets its mask its age does not matter, only whether it is a picture.
+        age = 0.0 if self._every else None
+        state, reason = self.capture.frame_state(frame, time.monotonic(), age)
         return reason or state if state in ("NO_SIGNAL", "STALE", "LOST") else ""
 
     def segment(self, model: Model, frame: StreamFrame) -> Result:

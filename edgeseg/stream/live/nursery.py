@@ -31,8 +31,9 @@ class Process:
         root = str(Path(__file__).parents[3])
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(":"),
-            # OpenCV waits ten seconds for a camera that stalls: this process would be taken for a hung one.
-            "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "1",
+            # OpenCV waits ten seconds for a camera that stalls: this process would be taken for a hung one. Not shorter
+            # than a camera of a frame a second takes.
+            "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT": "2",
         }
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module

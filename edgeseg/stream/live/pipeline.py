@@ -37,6 +37,8 @@ BUFFER = 512 << 20
 # Of --no-retry: the first frame must have come, or the source is unavailable.
 ONE_TRY_S = 2.9
 _CLOSE_S = 1.6
+# Sinks that keep nothing, so that nothing is lost where they do not end.
+_ONLY_SHOWN = ("show", "web")
 
 
 @dataclass(frozen=True)
@@ -236,11 +238,11 @@ class LiveRun:
         return all(ended)
 
     def _close(self, nursery: Nursery) -> None:
-        end = time.monotonic() + _CLOSE_S
         for lane in self._lanes:
             lane.capture.stop()
         if self._engine is not None:
             self._engine.close(0.5)
+        end = time.monotonic() + _CLOSE_S
         for lane in self._lanes:
             for relay in lane.relays:
                 relay.close()
@@ -251,7 +253,8 @@ class LiveRun:
                 if not relay.join(end - time.monotonic()):
                     text = f"{relay.name} did not finish in time and may lack its end; is its disk slow, full or gone?"
                     lane.summary.warning = text
-                    relay.error = relay.error or OutputError(f"{lane.capture.name}: {text}")
+                    if relay.name not in _ONLY_SHOWN:
+                        relay.error = relay.error or OutputError(f"{lane.capture.name}: {text}")
             lane.finish()
         nursery.close()
 

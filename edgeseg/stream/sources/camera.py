@@ -20,7 +20,7 @@ class LocalCamera:
     """A device or pipeline that OpenCV opens; frames are as new as the driver gives them."""
 
     timed = False
-    open_s, read_s = 5.0, 1.0
+    open_s, read_s = 5.0, 2.0
 
     def __init__(self, place: int | str, backend: int, options: SourceOptions) -> None:
         self._place, self._backend, self._options = place, backend, options
