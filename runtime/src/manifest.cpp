@@ -130,7 +130,7 @@ void names_differ(const std::vector<Entry>& entries, const char* list) {
 // Pixels are allocated by these, so they are bounded beyond what the schema says: 8 px to 16 Mpx of network, 64 MiB of golden frame.
 void bound_sizes(const Manifest& manifest) {
     constexpr std::int64_t most_pixels = 1 << 24, most_values = 1 << 26;
-    constexpr int least_side = 8, least_camera = 16;
+    constexpr int least_side = 8;
     const std::int64_t pixels = std::int64_t{manifest.height} * manifest.width;
     const bool small = manifest.height < least_side || manifest.width < least_side;
     if (small || pixels > most_pixels || pixels * manifest.channels() > most_values) {
@@ -139,7 +139,6 @@ void bound_sizes(const Manifest& manifest) {
     }
     for (const Golden& golden : manifest.golden) {
         if (golden.frame.size > most_values) unsupported("has a golden frame beyond this library's 64 MiB");
-        if (golden.width < least_camera || golden.height < least_camera) unsupported("has a golden frame smaller than a camera's, 16 pixels");
     }
 }
 
