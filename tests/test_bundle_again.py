@@ -13,6 +13,7 @@ import pytest
 import edgeseg
 from edgeseg import manifest as mf
 from edgeseg.bundle import ZOO
+from tests.test_bundle import sealed
 
 Cli = Callable[..., Any]
 
@@ -31,16 +32,6 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_data
 @pytest.fixture
 def copy(labelled: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(labelled, tmp_path / "copy.edgeseg"))
-
-
-def seal(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
-    """Another manifest, with its hash."""
-    value = json.loads((folder / "manifest.json").read_bytes())
-    change(value)
-    data = json.dumps(value).encode()
-    (folder / "manifest.json").write_bytes(data)
-    (folder / "manifest.sha256").write_text(f"{mf.sha256(data)}  manifest.json\n")
-    return folder
 
 
 def names(bundle: Path) -> set[str]:
@@ -87,7 +78,7 @@ def test_engines_of_the_old_graphs_are_not_named(copy: Path, tiny_data: Path, tm
         "hardware_compatible": "none", "resize": "host", "profile": {"min": shape, "opt": shape, "max": shape},
         "file": "engines/e.engine", "size": len(engine), "sha256": mf.sha256(engine),
     }  # fmt: skip
-    seal(copy, lambda value: value.update(engines=[entry]))
+    sealed(copy, lambda value: value.update(engines=[entry]))
     assert [one.name for one in edgeseg.open(copy).manifest.engines] == ["int8-x"]
     words = ("export", copy, "--int8", "--target", "x86-openvino", "--data", tiny_data, "--max-dice-drop", 100)
     assert "made again without int8-x" in edgeseg_cli(*words).sentence(2)
@@ -126,7 +117,7 @@ def test_a_form_of_a_newer_version_is_checked_and_never_lost(copy: Path, tiny_da
         entry = next(one for one in value["graphs"] if one["name"] == "int8-cpu")
         value["graphs"].append(entry | {"name": "int8-dla", "form": "dla-implicit", "file": "graphs/int8-dla.onnx"})
 
-    seal(copy, newer)
+    sealed(copy, newer)
     assert edgeseg_cli("verify", copy).code == 0
     before = (copy / "manifest.json").read_bytes()
     assert "holds int8-dla, which this edgeseg does not know" in edgeseg_cli("export", copy, "--dynamic").sentence(3)
