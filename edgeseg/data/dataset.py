@@ -25,8 +25,8 @@ class Pair:
     """One labelled frame.
 
     ``group`` is its sequence or patient where known; ``fov`` its field-of-view mask. ``grey_mask`` says that
-    the source's masks hold grey edge pixels (JPEG, resampling) that are known to be cut at 127; elsewhere a
-    grey mask is an error.
+    the source's masks hold grey edge pixels (JPEG, resampling) that are known to be cut at 127, or colours; elsewhere
+    a grey mask is an error.
     """
 
     stem: str
@@ -165,14 +165,14 @@ def read_mask(path: Path, *, threshold: bool = False) -> Image:
 
     Args:
         path: the file.
-        threshold: cut grey values at 127 instead of refusing them.
+        threshold: cut the brightest of a pixel's channels at 127 instead of refusing grey values.
 
     Raises:
         DataError: unreadable, or grey values where none may be.
     """
-    grey = _read(path, cv2.IMREAD_GRAYSCALE)
     if threshold:
-        return (grey > 127).astype(np.uint8)
+        return (_read(path, cv2.IMREAD_COLOR).max(axis=2) > 127).astype(np.uint8)
+    grey = _read(path, cv2.IMREAD_GRAYSCALE)
     counts = np.bincount(grey.ravel(), minlength=256)
     values = np.flatnonzero(counts)
     if set(values.tolist()) <= {0, 1} or set(values.tolist()) <= {0, 255}:

@@ -13,6 +13,7 @@ from edgeseg.data.chase import chase_db1
 from edgeseg.data.dataset import Dataset, Pair, find_images, pair_up, read_list
 from edgeseg.data.drive import TERMS, drive, with_fields
 from edgeseg.data.hrf import hrf
+from edgeseg.data.neopolyp import neopolyp
 from edgeseg.data.stare import stare
 from edgeseg.errors import DataError
 
@@ -36,7 +37,8 @@ def open_dataset(root: Path) -> Dataset:
         raise DataError(f"{root}: has images/ and no masks/; put the mask of each frame there, under the same name")
     raise DataError(
         f"{root}: no known data set layout; put frames into images/ and masks of the same names into masks/ "
-        "(or give a folder of CVC-ClinicDB, Kvasir-SEG, ISIC, lung slices, DRIVE, CHASE_DB1, STARE, HRF as downloaded)"
+        "(or give a folder of CVC-ClinicDB, Kvasir-SEG, NeoPolyp, ISIC, lung slices, DRIVE, CHASE_DB1, STARE, HRF as "
+        "downloaded)"
     )
 
 
@@ -187,6 +189,7 @@ def read_groups(file: Path) -> dict[str, str]:
 LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (
     cvc_clinicdb,
     kvasir_seg,
+    neopolyp,
     isic,
     lung_slices,
     drive,

@@ -344,3 +344,23 @@ def test_listing_hash_is_the_one_sha256sum_gives(tmp_path: Path) -> None:
     assert open_dataset(root).listing_sha256 == hashlib.sha256(listing).hexdigest()
     image(root / "images" / "a.png", seed=99)
     assert open_dataset(root).listing_sha256 != hashlib.sha256(listing).hexdigest()
+
+
+@pytest.mark.parametrize("unpacked", [True, False])
+def test_neopolyp_as_downloaded(tmp_path: Path, unpacked: bool) -> None:
+    images, masks = tmp_path / "train", tmp_path / "train_gt"
+    if not unpacked:  # as Kaggle packs them
+        images, masks = images / "train", masks / "train_gt"
+    masks.mkdir(parents=True)
+    for stem, colour in (("00ab", (0, 0, 255)), ("01ab", (0, 255, 0)), ("02ab", (0, 0, 0))):  # BGR
+        image(images / f"{stem}.jpeg")
+        coloured = np.zeros((24, 32, 3), np.uint8)
+        coloured[8:16, 8:24] = colour
+        assert cv2.imwrite(str(masks / f"{stem}.jpeg"), coloured)
+    image(tmp_path / "test" / "03ab.jpeg")
+    found = open_dataset(tmp_path)
+    assert (found.name, found.modality, len(found.pairs)) == ("neopolyp", "colonoscopy", 3)
+    truths = [read_pair(pair)[1] for pair in found.pairs]
+    assert [int(truth[12, 16]) for truth in truths] == [1, 1, 0]
+    assert [int(truth[2, 2]) for truth in truths] == [0, 0, 0]
+    assert not found.lists
