@@ -120,7 +120,8 @@ def rank(
 def _cache_file(graph: bytes, table: Table, pairs: Sequence[Pair]) -> Path:
     import openvino
 
-    frames = "".join(mf.sha256(one.image.read_bytes()) + mf.sha256(one.mask.read_bytes()) for one in pairs)
+    files = [(one.image.read_bytes(), b"" if one.mask is None else one.mask.read_bytes()) for one in pairs]
+    frames = "".join(mf.sha256(image) + mf.sha256(mask) for image, mask in files)
     # The emitted graph stands for the emitters: what they write changes with edgeseg.
     emitted = mf.sha256(forms.emit(int8_form(), graph, table).data)
     parts = [mf.sha256(graph), mf.sha256(tables.dump(table)), int8_form(), emitted, frames, openvino.__version__]

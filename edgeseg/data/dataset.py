@@ -24,14 +24,14 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".g
 class Pair:
     """One labelled frame.
 
-    ``group`` is its sequence or patient where known; ``fov`` its field-of-view mask. ``grey_mask`` says that
-    the source's masks hold grey edge pixels (JPEG, resampling) that are known to be cut at 127, or colours; elsewhere
-    a grey mask is an error.
+    ``mask`` is None where the frame shows nothing to find; ``group`` is its sequence or patient where known;
+    ``fov`` its field-of-view mask. ``grey_mask`` says that the source's masks hold grey edge pixels (JPEG,
+    resampling) that are known to be cut at 127, or colours; elsewhere a grey mask is an error.
     """
 
     stem: str
     image: Path
-    mask: Path
+    mask: Path | None
     group: str | None = None
     fov: Path | None = None
     grey_mask: bool = False
@@ -67,7 +67,8 @@ class Dataset:
     @cached_property
     def listing_sha256(self) -> str:
         """SHA-256 of the lines ``<sha256>  <path in the folder>`` of all frames and masks, by path; read once."""
-        files = sorted({p.relative_to(self.root).as_posix() for pair in self.pairs for p in (pair.image, pair.mask)})
+        both = [file for pair in self.pairs for file in (pair.image, pair.mask) if file is not None]
+        files = sorted({file.relative_to(self.root).as_posix() for file in both})
         lines = "".join(f"{hashlib.sha256((self.root / file).read_bytes()).hexdigest()}  {file}\n" for file in files)
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -191,6 +192,8 @@ def read_pair(pair: Pair) -> tuple[Image, Image]:
         DataError: unreadable, grey values, or sizes that differ.
     """
     frame = read_frame(pair.image)
+    if pair.mask is None:
+        return frame, np.zeros(frame.shape[:2], np.uint8)
     mask = read_mask(pair.mask, threshold=pair.grey_mask)
     if frame.shape[:2] != mask.shape:
         sizes = f"{frame.shape[1]}x{frame.shape[0]} but its mask {mask.shape[1]}x{mask.shape[0]}"

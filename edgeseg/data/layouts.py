@@ -34,7 +34,10 @@ def open_dataset(root: Path) -> Dataset:
         if found is not None:
             return found
     if (root / "images").is_dir() and not (root / "masks").is_dir():
-        raise DataError(f"{root}: has images/ and no masks/; put the mask of each frame there, under the same name")
+        raise DataError(
+            f"{root}: has images/ and no masks/; put the mask of each frame there, under the same name "
+            "(frames that show nothing to find belong into negatives/ instead)"
+        )
     raise DataError(
         f"{root}: no known data set layout; put frames into images/ and masks of the same names into masks/ "
         "(or give a folder of CVC-ClinicDB, Kvasir-SEG, NeoPolyp, ISIC, lung slices, DRIVE, CHASE_DB1, STARE, HRF as "
@@ -149,22 +152,31 @@ def drive_copy(root: Path) -> Dataset | None:
 
 
 def folder(root: Path) -> Dataset | None:
-    """Anyone's own: ``images/`` + ``masks/`` of equal stems.
+    """Anyone's own: ``images/`` + ``masks/`` of equal stems, ``negatives/`` (frames with nothing to find), or both.
 
     Optional: ``train.txt``, ``val.txt``, ``test.txt``, ``groups.csv`` (stem,group: who belongs together, such as
     frames of one patient) and ``fov/`` (field-of-view masks).
     """
-    if not (root / "images").is_dir() or not (root / "masks").is_dir():
+    labelled = (root / "images").is_dir() and (root / "masks").is_dir()
+    negatives = find_images(root / "negatives") if (root / "negatives").is_dir() else {}
+    if not labelled and not negatives:
         return None
     groups = read_groups(root / "groups.csv") if (root / "groups.csv").is_file() else {}
-    pairs: tuple[Pair, ...] = pair_up(find_images(root / "images"), find_images(root / "masks"), groups, root=root)
+    pairs = [Pair(stem, file, None, groups.get(stem)) for stem, file in negatives.items()]
+    if labelled:
+        with_masks = pair_up(find_images(root / "images"), find_images(root / "masks"), groups, root=root)
+        twice = next((pair for pair in with_masks if pair.stem in negatives), None)
+        if twice is not None:
+            raise DataError(f"{root}: {twice.image.name} is in images/ and in negatives/; take it out of one")
+        pairs += with_masks
     if (root / "groups.csv").is_file() and any(pair.group is None for pair in pairs):
         stem = next(pair.stem for pair in pairs if pair.group is None)
         raise DataError(f"{root / 'groups.csv'}: has no group for {stem}; list every stem")
+    found = tuple(sorted(pairs, key=lambda pair: pair.stem))
     if (root / "fov").is_dir():
-        pairs = with_fields(pairs, find_images(root / "fov"), root / "fov")
+        found = with_fields(found, find_images(root / "fov"), root / "fov")
     name = "".join(c if c.isalnum() else "_" for c in root.resolve().name.lower()) or "folder"
-    return Dataset(name, root, pairs, OWNERS, lists=_lists(root))
+    return Dataset(name, root, found, OWNERS, lists=_lists(root))
 
 
 def read_groups(file: Path) -> dict[str, str]:

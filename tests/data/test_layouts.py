@@ -364,3 +364,37 @@ def test_neopolyp_as_downloaded(tmp_path: Path, unpacked: bool) -> None:
     assert [int(truth[12, 16]) for truth in truths] == [1, 1, 0]
     assert [int(truth[2, 2]) for truth in truths] == [0, 0, 0]
     assert not found.lists
+
+
+def test_negatives_need_no_masks(tmp_path: Path) -> None:
+    root = plain(tmp_path / "my frames", ["b", "d"])
+    for stem in ("a", "c"):
+        image(root / "negatives" / f"{stem}.jpg")
+    found = open_dataset(root)
+    assert [(pair.stem, pair.mask is None) for pair in found.pairs] == [
+        ("a", True),
+        ("b", False),
+        ("c", True),
+        ("d", False),
+    ]
+    frame, truth = read_pair(found.pairs[0])
+    assert frame.shape[:2] == truth.shape == (24, 32)
+    assert not truth.any()
+    before = found.listing_sha256
+    image(root / "negatives" / "c.jpg", seed=5)
+    assert open_dataset(root).listing_sha256 != before  # they are part of the set's name
+
+
+def test_negatives_alone_are_a_set(tmp_path: Path) -> None:
+    for stem in ("a", "b", "c"):
+        image(tmp_path / "negatives" / f"{stem}.png")
+    (tmp_path / "groups.csv").write_text("stem,group\na,1\nb,1\n")
+    assert "no group for c" in sentence(lambda: open_dataset(tmp_path))
+    (tmp_path / "groups.csv").write_text("stem,group\na,1\nb,1\nc,2\n")
+    assert [pair.group for pair in open_dataset(tmp_path).pairs] == ["1", "1", "2"]
+
+
+def test_a_frame_is_labelled_or_negative(tmp_path: Path) -> None:
+    root = plain(tmp_path, ["a", "b"])
+    image(root / "negatives" / "b.jpg")
+    assert "b.png is in images/ and in negatives/" in sentence(lambda: open_dataset(root))
