@@ -51,6 +51,12 @@ class Report:
         both = [(dice, group) for dice, group in zip(dices, self.groups, strict=True) if dice is not None]
         return metrics.bootstrap_ci95([dice for dice, _ in both], [group for _, group in both])
 
+    @cached_property
+    def negatives(self) -> tuple[int, int]:
+        """Images whose truth has no target, and how many of them get no mask either."""
+        dices = [image.figures["dice"] for image in self.tally.images if image.figures["sensitivity"] is None]
+        return len(dices), sum(dice == 1 for dice in dices)
+
     def ece(self) -> float:
         """Expected calibration error of all pixels; with several classes that of the likeliest."""
         return reliability.calibration_error(self.tally.histogram())
@@ -68,6 +74,8 @@ class Report:
             "trained_on": self.trained and self.trained[0],
             "trained_beside": self.trained and self.trained[1],
             "n_groups": len(set(self.groups) - {None}) or None,
+            "n_negative": self.negatives[0],
+            "n_mask_free": self.negatives[1],
             "per_image": self.tally.per_image(),
             "dice_ci95": self.interval,
             "pooled": self.tally.pooled(),
@@ -109,6 +117,9 @@ class Report:
             number = len(set(known))
             of = "one sequence or patient" if number == 1 else f"{number} sequences or patients"
             table.caption += f"; {'all' if len(known) == len(self.groups) else len(known)} of {of}"
+        without, free = self.negatives
+        if without:
+            table.caption += f"; {free} of {without} images without a target get no mask"
         on, beside = self.trained or (0, 0)
         if on:
             table.caption += f"; the model was TRAINED on {on} of these images"

@@ -70,6 +70,24 @@ def test_figures_are_those_of_the_masks(tiny_bundle: Path, tiny_data: Path, edge
     assert said["thresholds"] == [102]
 
 
+def test_frames_without_a_target(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """They need no masks; what stays free of a mask is counted, and is their mean Dice."""
+    negatives = tmp_path / "set" / "negatives"
+    negatives.mkdir(parents=True)
+    for file in sorted((tiny_data / "images").glob("*.png"))[:3]:
+        shutil.copy(file, negatives)
+    stems = tmp_path / "all.txt"
+    stems.write_text("\n".join(file.stem for file in negatives.iterdir()))
+    for threshold, free in ((0, 0), (1, 3)):
+        done = edgeseg_cli(
+            "val", tiny_bundle, "--data", negatives.parent, "--split", stems, "--threshold", threshold, "--json", "-"
+        )
+        assert (done.json["n_negative"], done.json["n_mask_free"]) == (3, free)
+        assert done.json["per_image"]["dice"] == free / 3
+        shown = edgeseg_cli("val", tiny_bundle, "--data", negatives.parent, "--split", stems, "--threshold", threshold)
+        assert f"{free} of 3 images without a target get no mask" in " ".join(shown.out.split())
+
+
 def test_files(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "val"
     done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", out, "--json", tmp_path / "v.json")
