@@ -19,7 +19,8 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
 
     Args:
         name: "ce" (cross-entropy), "dice_ce" or "dice_focal" (MONAI's, Dice over the whole batch, equal parts),
-            "frame_dice_ce" (Dice of each frame apart, see :func:`frame_dice`, and cross-entropy, equal parts).
+            "frame_dice_ce" (Dice of each frame apart, see :func:`frame_dice`, and cross-entropy, equal parts),
+            "every_frame_dice_ce" (the same, and false masks where there is no target, see :func:`false_mask`).
         positive_weight: weight of target pixels against background in cross-entropy.
     """
 
@@ -35,6 +36,8 @@ def build(name: str, positive_weight: float = 1.0) -> Loss:
         return ce
     if name == "frame_dice_ce":
         return lambda logits, truth: frame_dice(logits, truth) + ce(logits, truth)
+    if name == "every_frame_dice_ce":
+        return lambda logits, truth: every_frame_dice(logits, truth) + ce(logits, truth)
     made: dict[tuple[str, bool], torch.nn.Module] = {}
 
     def mixed(logits: Tensor, truth: Tensor) -> Tensor:
@@ -56,11 +59,37 @@ def frame_dice(logits: Tensor, truth: Tensor) -> Tensor:
     Mean Dice is reported over frames, so a small target counts as a large one. What a frame does not show has no
     Dice: of such frames cross-entropy alone tells.
     """
+    each, there = _dice_of_each(logits, truth)
+    return (each * there).sum() / there.sum().clamp(min=1)
+
+
+def every_frame_dice(logits: Tensor, truth: Tensor) -> Tensor:
+    """1 − soft Dice where a frame shows a class, :func:`false_mask` where it does not: the mean over both.
+
+    So a frame without a target, on which any mask takes the reported Dice from 1 to 0, counts as much as one with.
+    """
+    each, there = _dice_of_each(logits, truth)
+    return torch.where(there, each, false_mask(logits)).mean()
+
+
+def false_mask(logits: Tensor) -> Tensor:
+    """How much of a frame is marked, from 0 to 1, [B, classes − 1]: p / (p + 0.005), p the mean probability of a class.
+
+    Soft Dice without a target is 1 for any mask and tells no direction; this falls from a mask of half a per cent of
+    the frame on, steeply.
+    """
+    single = logits.shape[1] == 1
+    probability = torch.sigmoid(logits) if single else torch.softmax(_with_background(logits), 1)[:, 1:]
+    share = probability.flatten(2).mean(2)
+    return share / (share + 0.005)
+
+
+def _dice_of_each(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """1 − soft Dice of each frame and class (the background is none), and whether it is there: [B, classes − 1]."""
     single = logits.shape[1] == 1
     each: Tensor = _each_dice(single=single)(logits if single else _with_background(logits), truth[:, None]).flatten(1)
     marks = [truth > 0] if single else [truth == index for index in range(1, logits.shape[1] + 1)]
-    there = torch.stack([one.flatten(1).any(1) for one in marks], 1)
-    return (each * there).sum() / there.sum().clamp(min=1)
+    return each, torch.stack([one.flatten(1).any(1) for one in marks], 1)
 
 
 @functools.cache

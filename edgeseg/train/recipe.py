@@ -125,7 +125,7 @@ class Optimise(Part):
     weight_decay: Share = 0.0
     schedule: Literal["constant", "poly", "cosine"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
-    loss: Literal["ce", "dice_ce", "dice_focal", "frame_dice_ce"] = "ce"
+    loss: Literal["ce", "dice_ce", "dice_focal", "frame_dice_ce", "every_frame_dice_ce"] = "ce"
     positive_weight: Positive = 1.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     keep: Literal["last", "best", "best auc"] = "best"

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from edgeseg.train import losses
 
-NAMES = ["ce", "dice_ce", "dice_focal", "frame_dice_ce"]
+NAMES = ["ce", "dice_ce", "dice_focal", "frame_dice_ce", "every_frame_dice_ce"]
 
 
 def scene(classes: int) -> torch.Tensor:
@@ -63,7 +63,7 @@ def test_gradients_are_finite_at_the_ends(name: str, classes: int) -> None:
             assert torch.isfinite(logits.grad).all()
 
 
-@pytest.mark.parametrize("name", ["ce", "dice_ce", "frame_dice_ce"])
+@pytest.mark.parametrize("name", ["ce", "dice_ce", "frame_dice_ce", "every_frame_dice_ce"])
 def test_positive_weight_pulls_towards_the_target(name: str) -> None:
     truth = scene(1)
     logits = torch.zeros(2, 1, 12, 12, requires_grad=True)
@@ -93,3 +93,32 @@ def test_dice_of_frames_is_the_mean_over_the_classes_that_are_there() -> None:
     logits = torch.full((2, 2, 20, 20), -30.0)
     logits[0, 0][truth[0] == 1] = 30.0  # one of three found
     assert float(losses.frame_dice(logits, truth)) == pytest.approx(2 / 3, abs=1e-4)
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_a_false_mask_counts_as_a_frame_and_the_less_the_smaller(classes: int) -> None:
+    truth = torch.zeros(2, 40, 40, dtype=torch.uint8)
+    truth[0, 5:35, 5:35] = classes
+    logits = torch.full((2, classes, 40, 40), -30.0)
+    logits[0, -1][truth[0] > 0] = 30.0
+    assert float(losses.every_frame_dice(logits, truth)) == pytest.approx(0, abs=1e-4)
+    said = []
+    for rows in (2, 10, 40):
+        logits[1, 0, :rows] = 30.0
+        share = rows / 40
+        said.append(float(losses.every_frame_dice(logits, truth)))
+        assert said[-1] == pytest.approx(share / (share + 0.005) / (2 * classes), abs=1e-4)
+    assert said == sorted(said)
+
+
+def test_a_false_mask_is_pulled_down_where_cross_entropy_hardly_pulls() -> None:
+    """A mask of half a per cent of the frame: the pull on its pixels is many times that of cross-entropy."""
+    truth = torch.zeros(1, 100, 100, dtype=torch.uint8)
+    logits = torch.full((1, 1, 100, 100), -12.0)
+    logits[0, 0, :5, :10] = 1.0
+    logits.requires_grad_()
+    pulls = [
+        float(torch.autograd.grad(losses.build(name)(logits, truth), logits)[0][0, 0, :5, :10].mean())
+        for name in ("frame_dice_ce", "every_frame_dice_ce")
+    ]
+    assert pulls[1] > 10 * pulls[0] > 0
