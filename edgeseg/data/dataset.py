@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from edgeseg.names import shown
 Image = NDArray[np.uint8]
 _PNG_BEGIN, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,18 @@ class Dataset:
 
     @cached_property
     def listing_sha256(self) -> str:
-        """SHA-256 of the lines ``<sha256>  <path in the folder>`` of all frames and masks, by path; read once."""
+        """SHA-256 of the lines ``<sha256>  <path in the folder>`` of all frames and masks, by path; read once.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
         both = [file for pair in self.pairs for file in (pair.image, pair.mask) if file is not None]
         files = sorted({file.relative_to(self.root).as_posix() for file in both})
-        lines = "".join(f"{hashlib.sha256((self.root / file).read_bytes()).hexdigest()}  {file}\n" for file in files)
+        try:
+            digests = [hashlib.sha256((self.root / file).read_bytes()).hexdigest() for file in files]
+        except OSError as error:
+            raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        lines = "".join(f"{digest}  {file}\n" for digest, file in zip(digests, files, strict=True))
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -152,13 +162,22 @@ def read_list(file: Path) -> tuple[str, ...]:
     return tuple(stems)
 
 
+def own_lists(root: Path) -> dict[str, tuple[str, ...]]:
+    """The lists ``train.txt``, ``val.txt`` and ``test.txt`` of a folder, those that are there.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    return {split: read_list(root / f"{split}.txt") for split in SPLITS if (root / f"{split}.txt").is_file()}
+
+
 def read_frame(path: Path) -> Image:
     """A frame as uint8 BGR [H, W, 3].
 
     Raises:
         DataError: the file is no readable image.
     """
-    return _read(path, cv2.IMREAD_COLOR)
+    return np.asarray(_read(path, cv2.IMREAD_COLOR), np.uint8)
 
 
 def read_mask(path: Path, *, threshold: bool = False) -> Image:
@@ -173,16 +192,28 @@ def read_mask(path: Path, *, threshold: bool = False) -> Image:
     """
     if threshold:
         return (_read(path, cv2.IMREAD_COLOR).max(axis=2) > 127).astype(np.uint8)
-    grey = _read(path, cv2.IMREAD_GRAYSCALE)
-    counts = np.bincount(grey.ravel(), minlength=256)
-    values = np.flatnonzero(counts)
-    if set(values.tolist()) <= {0, 1} or set(values.tolist()) <= {0, 255}:
-        return (grey > 0).astype(np.uint8)
-    odd = [int(v) for v in values if v not in (0, 255)]
-    raise DataError(
-        f"{path}: a mask may hold only 0 and 255, but {int(counts[odd].sum())} pixels have other values "
-        f"(such as {odd[0]}); save it as PNG without smoothing"
-    )
+    grey = _read(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)  # else 16 bits would lose what is below 256
+    if grey.dtype == np.uint8:
+        counts = np.bincount(grey.ravel(), minlength=256)
+        values = np.flatnonzero(counts)
+        numbers = counts[values]
+    else:
+        values, numbers = np.unique(grey, return_counts=True)
+    if not any(set(values.tolist()) <= {0, full} for full in (1, 255, 65535)):
+        odd = [index for index, value in enumerate(values) if value not in (0, 255)]
+        raise DataError(
+            f"{path}: a mask may hold only 0 and 255, but {int(numbers[odd].sum())} pixels have other values "
+            f"(such as {values[odd[0]]}); save it as PNG without smoothing"
+        )
+    mask = (grey > 0).astype(np.uint8)
+    if not mask.any() and _drawn_in_alpha(path):
+        raise DataError(f"{path}: has its mask in the transparency alone, which is not read; save it as 0 and 255")
+    return mask
+
+
+def _drawn_in_alpha(path: Path) -> bool:
+    image = _read(path, cv2.IMREAD_UNCHANGED)
+    return image.ndim == 3 and image.shape[2] == 4 and len(np.unique(image[..., 3])) > 1
 
 
 def read_pair(pair: Pair) -> tuple[Image, Image]:
@@ -201,7 +232,7 @@ def read_pair(pair: Pair) -> tuple[Image, Image]:
     return frame, mask
 
 
-def _read(path: Path, flag: int) -> Image:
+def _read(path: Path, flag: int) -> NDArray[Any]:
     try:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
@@ -214,4 +245,4 @@ def _read(path: Path, flag: int) -> Image:
         raise DataError(f"{path}: is no readable image (damaged, or more than 64 million pixels)") from error
     if image is None:
         raise DataError(f"{path}: is no readable image (damaged or another format)")
-    return np.ascontiguousarray(image, dtype=np.uint8)
+    return np.ascontiguousarray(image)

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseg.data.chase import chase_db1
-from edgeseg.data.dataset import Dataset, Pair, find_images, pair_up, read_list
+from edgeseg.data.dataset import Dataset, Pair, find_images, own_lists, pair_up
 from edgeseg.data.drive import TERMS, drive, with_fields
 from edgeseg.data.hrf import hrf
 from edgeseg.data.neopolyp import neopolyp
 from edgeseg.data.stare import stare
 from edgeseg.errors import DataError
 
-SPLITS = ("train", "val", "test")
 OWNERS = "the owner's"  # terms of frames that no known set has
 
 
@@ -31,22 +30,18 @@ def open_dataset(root: Path) -> Dataset:
         raise DataError(f"{root}: is no folder; --data wants the folder of a data set")
     for layout in LAYOUTS:
         found = layout(root)
+        if found is not None and layout is not folder and (root / "negatives").is_dir():
+            raise DataError(
+                f"{root}: is {found.name}, which has no negatives/; move that folder into one of its own, and give "
+                "--data for each"
+            )
         if found is not None:
             return found
-    if (root / "images").is_dir() and not (root / "masks").is_dir():
-        raise DataError(
-            f"{root}: has images/ and no masks/; put the mask of each frame there, under the same name "
-            "(frames that show nothing to find belong into negatives/ instead)"
-        )
     raise DataError(
         f"{root}: no known data set layout; put frames into images/ and masks of the same names into masks/ "
         "(or give a folder of CVC-ClinicDB, Kvasir-SEG, NeoPolyp, ISIC, lung slices, DRIVE, CHASE_DB1, STARE, HRF as "
         "downloaded)"
     )
-
-
-def _lists(root: Path) -> dict[str, tuple[str, ...]]:
-    return {split: read_list(root / f"{split}.txt") for split in SPLITS if (root / f"{split}.txt").is_file()}
 
 
 def cvc_clinicdb(root: Path) -> Dataset | None:
@@ -67,7 +62,7 @@ def cvc_clinicdb(root: Path) -> Dataset | None:
         groups[stem] = cvc_sequence(int(stem))
     terms = "research and education only; (c) Hospital Clinic Barcelona and Computer Vision Center; cite Bernal 2015"
     pairs = pair_up(images, masks, groups, root=root, grey_masks=original)
-    return Dataset("cvc_clinicdb", root, pairs, terms, "colonoscopy", _lists(root))
+    return Dataset("cvc_clinicdb", root, pairs, terms, "colonoscopy", own_lists(root))
 
 
 # Official frame ranges of the 29 sequences (Bernal et al., CMIG 2015): the first frame of each.
@@ -96,7 +91,7 @@ def kvasir_seg(root: Path) -> Dataset | None:
         return None
     terms = "research and educational use; other use needs written permission; cite Jha 2020"
     pairs = pair_up(images, find_images(root / "masks"), root=root, grey_masks=original)
-    return Dataset("kvasir_seg", root, pairs, terms, "colonoscopy", _lists(root))
+    return Dataset("kvasir_seg", root, pairs, terms, "colonoscopy", own_lists(root))
 
 
 _ISIC_INPUTS = ("ISIC2018_Task1-2_Training_Input", "ISIC-2017_Training_Data")
@@ -120,7 +115,7 @@ def isic(root: Path) -> Dataset | None:
 
 def _isic(root: Path, images: dict[str, Path], masks: dict[str, Path]) -> Dataset:
     terms = "CC-0; cite Codella 2017"
-    return Dataset("isic", root, pair_up(images, masks, root=root), terms, "dermoscopy", _lists(root))
+    return Dataset("isic", root, pair_up(images, masks, root=root), terms, "dermoscopy", own_lists(root))
 
 
 def lung_slices(root: Path) -> Dataset | None:
@@ -136,7 +131,7 @@ def lung_slices(root: Path) -> Dataset | None:
     else:
         return None
     terms = "no licence stated; internal use only"
-    return Dataset("lung_ct", root, pair_up(images, masks, groups, root=root), terms, "ct", _lists(root))
+    return Dataset("lung_ct", root, pair_up(images, masks, groups, root=root), terms, "ct", own_lists(root))
 
 
 def drive_copy(root: Path) -> Dataset | None:
@@ -148,7 +143,7 @@ def drive_copy(root: Path) -> Dataset | None:
         return None
     pairs = pair_up(images, find_images(root / "masks"), root=root)
     pairs = with_fields(pairs, find_images(root / "fov"), root / "fov")
-    return Dataset("drive", root, pairs, TERMS, "fundus", _lists(root))
+    return Dataset("drive", root, pairs, TERMS, "fundus", own_lists(root))
 
 
 def folder(root: Path) -> Dataset | None:
@@ -158,6 +153,11 @@ def folder(root: Path) -> Dataset | None:
     frames of one patient) and ``fov/`` (field-of-view masks).
     """
     labelled = (root / "images").is_dir() and (root / "masks").is_dir()
+    if (root / "images").is_dir() and not labelled:
+        raise DataError(
+            f"{root}: has images/ and no masks/; put the mask of each frame there, under the same name "
+            "(frames that show nothing to find belong into negatives/ instead)"
+        )
     negatives = find_images(root / "negatives") if (root / "negatives").is_dir() else {}
     if not labelled and not negatives:
         return None
@@ -176,7 +176,7 @@ def folder(root: Path) -> Dataset | None:
     if (root / "fov").is_dir():
         found = with_fields(found, find_images(root / "fov"), root / "fov")
     name = "".join(c if c.isalnum() else "_" for c in root.resolve().name.lower()) or "folder"
-    return Dataset(name, root, found, OWNERS, lists=_lists(root))
+    return Dataset(name, root, found, OWNERS, lists=own_lists(root))
 
 
 def read_groups(file: Path) -> dict[str, str]:
@@ -195,7 +195,14 @@ def read_groups(file: Path) -> dict[str, str]:
         raise DataError(wanted) from error
     if not {"stem", "group"} <= set(fields):
         raise DataError(wanted)
-    return {row["stem"]: row["group"] for row in rows if row["group"]}
+    groups: dict[str, str] = {}
+    for row in rows:
+        stem, group = (row["stem"] or "").strip(), (row["group"] or "").strip()
+        if stem in groups:
+            raise DataError(f"{file}: lists {stem} twice; a stem is of one group")
+        if group:
+            groups[stem] = group
+    return groups
 
 
 LAYOUTS: tuple[Callable[[Path], Dataset | None], ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.data.dataset import Dataset, find_images, pair_up
+from edgeseg.data.dataset import Dataset, find_images, own_lists, pair_up
 
 TERMS = (
     "as its Kaggle page says (bkai-igh-neopolyp): take it for research and education only; cite P. N. Lan et al., "
@@ -16,7 +16,7 @@ def neopolyp(root: Path) -> Dataset | None:
     """The download: ``train/*.jpeg`` and ``train_gt/*.jpeg`` of the same names, or ``train/train/*.jpeg`` and so on.
 
     The masks are JPEG, red where a polyp is neoplastic, green where it is not; both are polyp here. ``test/`` has no
-    masks and is not read: a test part is drawn from the others, as for a set without lists. Patients are not known.
+    masks and is not read: without lists a test part is drawn from the others. Patients are not known.
 
     Raises:
         DataError: a mask or an image is missing.
@@ -25,7 +25,7 @@ def neopolyp(root: Path) -> Dataset | None:
     if not images.is_dir() or not masks.is_dir():
         return None
     pairs = pair_up(find_images(images), find_images(masks), root=root, grey_masks=True)
-    return Dataset("neopolyp", root, pairs, TERMS, "colonoscopy")
+    return Dataset("neopolyp", root, pairs, TERMS, "colonoscopy", own_lists(root))
 
 
 def _unpacked(folder: Path) -> Path:

@@ -398,3 +398,63 @@ def test_a_frame_is_labelled_or_negative(tmp_path: Path) -> None:
     root = plain(tmp_path, ["a", "b"])
     image(root / "negatives" / "b.jpg")
     assert "b.png is in images/ and in negatives/" in sentence(lambda: open_dataset(root))
+
+
+def test_images_without_masks_are_not_dropped_for_their_negatives(tmp_path: Path) -> None:
+    for stem in ("a", "b"):
+        image(tmp_path / "images" / f"{stem}.png")
+    image(tmp_path / "negatives" / "c.png")
+    assert "has images/ and no masks/" in sentence(lambda: open_dataset(tmp_path))
+
+
+def test_a_known_set_has_no_negatives(tmp_path: Path) -> None:
+    root = plain(tmp_path, ["tr0001", "va0002", "te0003"], ".jpg")
+    image(root / "negatives" / "n.png")
+    assert "is kvasir_seg, which has no negatives/" in sentence(lambda: open_dataset(root))
+
+
+def test_neopolyp_has_the_lists_that_lie_beside_it(tmp_path: Path) -> None:
+    for part in ("train", "train_gt"):
+        for number in range(3):
+            image(tmp_path / part / f"{number}.jpeg")
+    (tmp_path / "test.txt").write_text("1\n")
+    assert open_dataset(tmp_path).lists == {"test": ("1",)}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("full", [1, 255, 65535])
+def test_masks_of_16_bits(tmp_path: Path, suffix: str, full: int) -> None:
+    """OpenCV would shift 0 and 255 down to nothing."""
+    file = tmp_path / f"mask{suffix}"
+    picture = np.zeros((8, 9), np.uint16)
+    picture[2:4, 3:7] = full
+    assert cv2.imwrite(str(file), picture)
+    assert np.array_equal(read_mask(file), picture > 0)
+    picture[0, 0] = 700
+    assert cv2.imwrite(str(file), picture)
+    assert "(such as" in sentence(lambda: read_mask(file))
+
+
+def test_a_mask_in_the_transparency_alone_is_refused(tmp_path: Path) -> None:
+    picture = np.zeros((8, 9, 4), np.uint8)
+    picture[..., 3] = 255
+    assert cv2.imwrite(str(tmp_path / "empty.png"), picture)
+    assert not read_mask(tmp_path / "empty.png").any()
+    picture[2:4, :, 3] = 0
+    assert cv2.imwrite(str(tmp_path / "alpha.png"), picture)
+    assert "in the transparency alone" in sentence(lambda: read_mask(tmp_path / "alpha.png"))
+
+
+def test_a_frame_that_is_not_there_is_said(tmp_path: Path) -> None:
+    root = plain(tmp_path, ["a", "b"])
+    (root / "images" / "b.png").unlink()
+    (root / "images" / "b.png").symlink_to(tmp_path / "annex" / "gone.png")
+    assert "b.png: cannot be read" in sentence(lambda: open_dataset(root).listing_sha256)
+
+
+def test_a_group_is_named_once(tmp_path: Path) -> None:
+    file = tmp_path / "groups.csv"
+    file.write_text("stem,group\na, p0\nb,p0 \n")
+    assert read_groups(file) == {"a": "p0", "b": "p0"}
+    file.write_text("stem,group\na,p0\na,p1\n")
+    assert "lists a twice" in sentence(lambda: read_groups(file))
