@@ -9,7 +9,9 @@ with bundle.load() as model:
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 from edgeseg.errors import EdgesegError
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 # file that claims to be a huge picture is refused before memory is taken for it (64 million pixels; ISIC has 30).
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
+
+# OpenVINO's Python package tells Google Analytics that it was imported, from a forked child of this process, unless its
+# telemetry package cannot be found; then a stub of its own takes the place. Nothing here calls out.
+sys.modules.setdefault("openvino_telemetry", cast("ModuleType", None))
 
 __version__ = "0.1.0"
 __all__ = ["EdgesegError", "__version__", "open"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -24,6 +25,21 @@ def test_importing_it_is_light() -> None:
     heavy = ["torch", "numpy", "cv2", "pydantic", "onnxruntime", "openvino", "av", "rich", "typer"]
     done = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_running_a_model_tells_nobody(tiny_bundle: Path, tmp_path: Path) -> None:
+    """OpenVINO's telemetry leaves its client id at home and sends from a child; other libraries' would be seen too."""
+    code = (
+        "import sys, edgeseg\n"
+        "with edgeseg.open(sys.argv[1]).load(backend='openvino'): pass\n"
+        "assert 'openvino.tools.ovc' in sys.modules, 'the import that tells'\n"
+        "assert sys.modules['openvino_telemetry'] is None\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("XDG_")}
+    subprocess.run([sys.executable, "-c", code, str(tiny_bundle)], env=kept | {"HOME": str(home)}, check=True)
+    assert list(home.iterdir()) == []
 
 
 def test_running_a_model_needs_no_torch(tiny_bundle: Path, tiny_data: Path) -> None:
