@@ -13,7 +13,8 @@ from edgeseg.commands.options import Codec
 from edgeseg.errors import OutputError, UsageError
 from edgeseg.outputs import check_outside
 from edgeseg.stream.sinks.encoder import SUFFIXES, growing_name
-from edgeseg.stream.sources.stills import find
+from edgeseg.stream.sinks.masks import written_here
+from edgeseg.stream.sources.stills import find, names_of
 
 if TYPE_CHECKING:
     from edgeseg.stream.sources.base import FrameSource
@@ -142,11 +143,25 @@ def check_apart(stream: str, source: FrameSource, places: Places, more: Iterable
     """Nothing that is read is written over, and no two outputs share a file.
 
     Raises:
-        UsageError: the source would be replaced, or pictures land among those that are read.
+        UsageError: the source would be replaced, pictures land among those that are read, or masks among a data set's.
     """
     more = list(more)
     check_distinct(places, more)
     check_not_read([*places.written(), *more], read_by(stream, source))
+    if source.stills and places.masks is not None:
+        _check_labels(places.masks, find(stream))
+
+
+def _check_labels(masks: Path, pictures: list[Path]) -> None:
+    """Masks of these pictures replace none that somebody drew, nor are taken for such."""
+    for folder in sorted({one for file in pictures for one in (file.absolute().parent, file.resolve().parent)}):
+        labels = folder.parent / "masks"
+        if folder.name in ("images", "negatives") and labels.resolve() == masks.resolve():
+            raise UsageError(f"{masks} is where the data set {folder.parent} has its labels; write somewhere else")
+    for name in names_of(pictures):
+        file = masks / f"{name}.png"
+        if file.exists() and not written_here(file):
+            raise UsageError(f"{file} is no mask that edgeseg infer wrote; move it away or write somewhere else")
 
 
 def read_by(stream: str, source: FrameSource) -> set[Path]:

@@ -55,6 +55,38 @@ def test_outputs_stand_apart_from_what_is_read(tmp_path: Path) -> None:
     check_apart(str(frames), open_source(str(frames)), Places.of(Outputs(out=tmp_path / "new"), stills=True))
 
 
+def test_labels_of_a_data_set_stay(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """Beside images/ or negatives/ nobody's masks are written, whatever these are called and by whichever option."""
+    own = Path(shutil.copytree(tiny_data, tmp_path / "own"))
+    (own / "masks" / "0001.png").rename(own / "masks" / "0001.tif")
+    picture(own / "negatives" / "n.png")
+    (tmp_path / "link").symlink_to(own / "images")
+    before = {file: file.read_bytes() for file in own.rglob("*") if file.is_file()}
+    for stream, words in (
+        (own / "images", ["--out", own]),
+        (own / "images" / "0001.png", ["--masks", own / "masks"]),
+        (own / "negatives", ["--out", own]),
+        (tmp_path / "link", ["--masks", own / "images" / ".." / "masks"]),
+    ):
+        said = edgeseg_cli("infer", "--stream", stream, "--model", tiny_bundle, *words).sentence(2)
+        assert "has its labels; write somewhere else" in said
+        assert {file: file.read_bytes() for file in own.rglob("*") if file.is_file()} == before
+
+
+def test_masks_that_somebody_drew_stay(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    masks = tmp_path / "m"
+    call = ["infer", "--stream", tiny_data / "images", "--model", tiny_bundle, "--masks", masks, "--quiet"]
+    for _ in range(2):
+        assert edgeseg_cli(*call).code == 0
+    corrected = masks / "0003.png"
+    cv2.imwrite(str(corrected), cv2.imread(str(corrected), cv2.IMREAD_UNCHANGED))
+    (masks / "0004.png").unlink()
+    before = corrected.read_bytes()
+    assert f"{corrected} is no mask that edgeseg infer wrote" in edgeseg_cli(*call).sentence(2)
+    assert corrected.read_bytes() == before
+    assert not (masks / "0004.png").exists()
+
+
 def test_outputs_have_names_of_their_own(tmp_path: Path) -> None:
     for outputs in (
         Outputs(out=tmp_path / "n.mkv", json=tmp_path / "n.mkv"),

@@ -34,9 +34,7 @@ class Stills:
         self.length: int | None = len(self._files)
 
     def __iter__(self) -> Iterator[StreamFrame]:
-        names = [shown(path.stem) for path in self._files]
-        if len(set(names)) != len(names):  # of several folders: what is written must not be overwritten
-            names = [f"{sequence:08d}-{stem}" for sequence, stem in enumerate(names)]
+        names = names_of(self._files)
         for sequence, path in enumerate(self._files):
             start = time.perf_counter()
             image = read_frame(path)
@@ -45,6 +43,14 @@ class Stills:
 
     def close(self) -> None:
         """Nothing is held open between pictures."""
+
+
+def names_of(files: list[Path]) -> list[str]:
+    """What the files made of these pictures are called, without suffix."""
+    names = [shown(path.stem) for path in files]
+    if len(set(names)) != len(names):  # of several folders: what is written must not be overwritten
+        names = [f"{sequence:08d}-{stem}" for sequence, stem in enumerate(names)]
+    return names
 
 
 def find(pattern: str) -> list[Path]:
