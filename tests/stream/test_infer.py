@@ -98,6 +98,7 @@ def test_rows_of_events(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_c
     for row in masks:
         assert row["type"] == "mask"
         assert row["stream"] == str(clip)
+        assert "name" not in row
         assert before <= row["wall_time"] <= time.time()
         assert (row["state"], row["reason"]) == ("LIVE", "")
         assert row["age_ms"] > 0
@@ -165,10 +166,13 @@ def test_order_holds_with_frames_in_flight(
 
 def test_folder_of_pictures(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     out = tmp_path / "out"
-    done = edgeseg_cli(*infer_words(tiny_bundle, tiny_data / "images", "--out", out, "--json", "-"))
+    words = ["--out", out, "--json", "-", "--threshold", 0]
+    done = edgeseg_cli(*infer_words(tiny_bundle, tiny_data / "images", *words))
     assert done.code == 0, done.err
     assert done.json["frames"] == FRAMES
-    stems = [f"{n:04d}.png" for n in range(FRAMES)]
+    names = [f"{n:04d}" for n in range(FRAMES)]
+    assert [row["name"] for row in rows(out / "events.jsonl") if row["type"] == "mask"] == names
+    stems = [f"{name}.png" for name in names]
     for part in ("masks", "overlay"):
         assert sorted(file.name for file in (out / part).iterdir()) == stems
     assert cv2.imread(str(out / "masks" / "0003.png"), cv2.IMREAD_UNCHANGED).shape == (120, 160)

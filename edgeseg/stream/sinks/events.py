@@ -146,6 +146,7 @@ class EventsFile:
                 age_ms=round(result.age_ms, 3),
                 latency_ms={name: round(value, 3) for name, value in stages.items()},
                 objects=[_object(one) for one in objects],
+                **({"name": frame.name} if frame.name else {}),
             )
 
     def status(self, status: Status) -> None:
