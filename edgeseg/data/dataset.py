@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,8 @@ from edgeseg.names import shown
 
 Image = NDArray[np.uint8]
 _PNG_BEGIN, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+# How GIF, TIFF (also its form for large files), WebP and PNG begin; counting reads the file again.
+_MAY_HOLD_SEVERAL = (b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"RIFF", _PNG_BEGIN[:4])
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm")
 SPLITS = ("train", "val", "test")
 
@@ -240,9 +243,30 @@ def _read(path: Path, flag: int) -> NDArray[Any]:
     # libpng would say on stderr by itself that the end is missing.
     whole = data.size > 0 and (data[:8].tobytes() != _PNG_BEGIN or data.tobytes().rfind(_PNG_END) > 0)
     try:
-        image = cv2.imdecode(data, flag) if whole else None
+        image = cv2.imdecode(data, flag | cv2.IMREAD_ANYDEPTH) if whole else None
+        pages = count_pages(path) if image is not None and data[:4].tobytes() in _MAY_HOLD_SEVERAL else 1
+        if image is not None and image.dtype != np.uint8 and not flag & cv2.IMREAD_ANYDEPTH:
+            _not_in_the_dark(path, image)
+            image = cv2.imdecode(data, flag)
     except cv2.error as error:
         raise DataError(f"{path}: is no readable image (damaged, or more than 64 million pixels)") from error
     if image is None:
         raise DataError(f"{path}: is no readable image (damaged or another format)")
+    if pages > 1:
+        raise DataError(f"{path}: holds {pages} pictures, of which one would be read; save each in a file of its own")
     return np.ascontiguousarray(image)
+
+
+def count_pages(path: Path) -> int:
+    """How many pictures a file holds."""
+    return int(cv2.imcount(os.fsencode(path)))  # as text, a name that is no UTF-8 ends the process
+
+
+def _not_in_the_dark(path: Path, image: NDArray[Any]) -> None:
+    """Of 16 bits the upper 8 are kept: of what a sensor of 12 bits gives nothing would be left to see."""
+    brightest = int(image.max())
+    if image.dtype.itemsize == 2 and 0 < brightest < 1 << 12:
+        raise DataError(
+            f"{path}: has 16 bits a pixel and no value above {brightest}, so it would be read as almost black; "
+            "scale it to the range of 16 bits, or save it with 8"
+        )

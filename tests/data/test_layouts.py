@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -433,6 +434,39 @@ def test_masks_of_16_bits(tmp_path: Path, suffix: str, full: int) -> None:
     picture[0, 0] = 700
     assert cv2.imwrite(str(file), picture)
     assert "(such as" in sentence(lambda: read_mask(file))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".gif", ".webp", ".png"])
+def test_a_file_of_several_pictures_is_refused(tmp_path: Path, suffix: str) -> None:
+    pages = [np.full((24, 32, 3), grey, np.uint8) for grey in (40, 120, 200)]
+    one, file = tmp_path / f"one{suffix}", tmp_path / f"several{suffix}"
+    cv2.imwrite(str(one), pages[0])
+    assert read_frame(one).shape == (24, 32, 3)
+    if suffix == ".tif":
+        cv2.imwritemulti(str(file), pages)
+    else:
+        animation = cv2.Animation()
+        animation.frames, animation.durations = pages, [100] * 3
+        cv2.imwriteanimation(str(file), animation)
+    odd = file.rename(os.fsdecode(os.fsencode(tmp_path) + b"/x\xff") + suffix)  # which OpenCV does not survive as text
+    for read in (read_frame, read_mask):
+        with pytest.raises(DataError, match="holds 3 pictures"):
+            read(odd)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".ppm"])
+def test_frames_of_16_bits(tmp_path: Path, suffix: str) -> None:
+    """The upper 8 of 16 bits are read; of 12 bits in 16 hardly anything would be left."""
+    frame = np.random.default_rng(0).integers(0, 4096, (24, 32, 3), np.uint16)
+    frame[0, 0] = 4095
+    file = tmp_path / f"f{suffix}"
+    cv2.imwrite(str(file), frame)
+    assert f"{file}: has 16 bits a pixel and no value above 4095" in sentence(lambda: read_frame(file))
+    assert "no value above 4095" in sentence(lambda: read_mask(file, threshold=True))
+    cv2.imwrite(str(file), frame * 16)
+    np.testing.assert_array_equal(read_frame(file), cv2.imread(str(file)))
+    cv2.imwrite(str(file), frame * 0)
+    assert not read_frame(file).any()
 
 
 def test_a_mask_in_the_transparency_alone_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.errors import InputError, UsageError
+from edgeseg.errors import DataError, InputError, UsageError
 from edgeseg.stream.frame import StreamFrame
 from edgeseg.stream.infer import Outputs, Places, check_apart
 from edgeseg.stream.live.infer import check as live_check
@@ -17,7 +18,7 @@ from edgeseg.stream.live.pipeline import Policy
 from edgeseg.stream.places import locked
 from edgeseg.stream.sinks.masks import MaskFolder
 from edgeseg.stream.sinks.record import Recorder
-from edgeseg.stream.sources import open_source
+from edgeseg.stream.sources import kind_of, open_source
 from edgeseg.stream.sources.base import SourceOptions
 from edgeseg.stream.sources.stills import find
 
@@ -157,6 +158,16 @@ def test_folder_with_brackets_and_hidden_files(tmp_path: Path) -> None:
     for pattern in (frames, frames / "*.png"):
         assert find(str(pattern)) == [first, second]
     assert find(str(second)) == [second]
+
+
+def test_a_gif_that_moves_is_a_video_whatever_its_name(tmp_path: Path) -> None:
+    animation = cv2.Animation()
+    animation.frames, animation.durations = [np.full((24, 32, 3), grey, np.uint8) for grey in (40, 120)], [100] * 2
+    cv2.imwriteanimation(str(tmp_path / "a.gif"), animation)
+    odd = (tmp_path / "a.gif").rename(tmp_path / os.fsdecode(b"x\xff.gif"))
+    assert kind_of(str(odd)).name == "video file"
+    with pytest.raises(DataError, match=r"holds 2 pictures"):
+        list(open_source(str(tmp_path)))
 
 
 def test_no_source_is_not_the_working_folder() -> None:

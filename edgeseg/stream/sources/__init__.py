@@ -35,21 +35,14 @@ def _video(text: str, _: SourceOptions) -> FrameSource:
 
 
 def _is_stills(text: str) -> bool:
-    from edgeseg.data.dataset import IMAGE_SUFFIXES
+    from edgeseg.data.dataset import IMAGE_SUFFIXES, count_pages
 
     path = Path(text)
-    if path.suffix.lower() == ".gif" and path.is_file() and _moves(path):
+    if path.suffix.lower() == ".gif" and path.is_file() and count_pages(path) > 1:  # a video
         return False
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         return True
     return any(sign in text for sign in "*?[") and not path.exists()
-
-
-def _moves(path: Path) -> bool:
-    """Whether a GIF has more than one picture."""
-    import cv2
-
-    return int(cv2.imcount(str(path))) > 1
 
 
 def _scheme(*names: str) -> Callable[[str], bool]:
