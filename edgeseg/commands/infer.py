@@ -219,12 +219,13 @@ def _series(model: Model, folder: Path, out: Path | None, screen: Console) -> di
     if out is None:
         raise UsageError(f"{folder} is a DICOM series; say with --out where mask and surface go")
     console.require("cta", "pydicom", "nibabel", "skimage", "trimesh", "pyvista")
+    from edgeseg.volume import places
     from edgeseg.volume.segment import infer_series
 
     check_outside("--out", out, folder=True)
     check_writable(out)
     mask = infer_series(model, folder, out)
-    written = sorted(str(file) for file in out.iterdir() if file.stem in ("mask.nii", "surface"))
+    written = [str(file) for file in places.written(out, surface=bool(mask.any()))]
     for path in written:
         screen.print(f"written: {path}")
     return {"slices": len(mask), "voxels": int(mask.sum()), "files": written}

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg import fit
-from edgeseg.atomic import atomic_write
+from edgeseg.atomic import atomic_write, disk_errors
 from edgeseg.errors import ModelError
 from edgeseg.model import Model
 from edgeseg.postprocess import mask_of
 from edgeseg.volume.masks import Mask, drop_small, write_mask
+from edgeseg.volume.places import MASK, SURFACES
 from edgeseg.volume.series import Series, read_series, window
 from edgeseg.volume.surface import surface, write_glb, write_png, write_stl
 
@@ -42,7 +43,7 @@ def infer_series(model: Model, folder: Path, out: Path) -> Mask:
     """A DICOM folder → ``out``/mask.nii.gz, surface.stl, surface.glb and surface.png.
 
     The window and the share under which components are dropped (in 3-D) are the manifest's. An empty
-    mask is written as such, without a surface.
+    mask is written as such, without a surface: that of an earlier run goes.
 
     Args:
         model: trained on CT; see :func:`edgeseg.open`.
@@ -65,8 +66,12 @@ def infer_series(model: Model, folder: Path, out: Path) -> Mask:
 
     series = read_series(folder)
     mask = segment(series, predict, spec.frame.window.center_hu, spec.frame.window.width_hu, spec.output.min_area)
-    write_mask(out / "mask.nii.gz", mask, series)
-    if mask.any():
+    found = bool(mask.any())
+    for name in SURFACES if not found else ():
+        with disk_errors(out / name):
+            (out / name).unlink(missing_ok=True)
+    write_mask(out / MASK, mask, series)
+    if found:
         mesh = surface(mask, series)
         write_stl(out / "surface.stl", mesh)
         write_glb(out / "surface.glb", mesh)

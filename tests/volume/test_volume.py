@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +27,7 @@ import trimesh
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+import edgeseg
 from edgeseg.backends.base import EngineInfo
 from edgeseg.bundle import Source, Spec
 from edgeseg.data.layouts import open_dataset
@@ -365,6 +369,33 @@ def test_a_series_needs_a_model_for_ct_and_a_place(tree: Tree, edgeseg_cli: Call
     assert "names no CT window" in ran.sentence(3)
     ran = edgeseg_cli("infer", "--stream", tree.folder, "--model", "dnlnet-vessel")
     assert "say with --out" in ran.sentence(2)
+
+
+def test_an_empty_mask_leaves_no_surface_of_an_earlier_run(tree: Tree, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("surface.stl", "surface.glb", "surface.png", "notes.txt"):
+        (out / name).write_text("of an earlier run")
+    write_dicom(tmp_path / "air", np.full((3, 64, 80), -1000, np.int16), generate_uid())
+    assert not infer_series(model_of("dnlnet-cta"), tmp_path / "air", out).any()
+    assert sorted(file.name for file in out.iterdir()) == ["mask.nii.gz", "notes.txt"]
+
+
+def test_what_a_series_wrote_is_said(edgeseg_cli: Callable[..., Any], tmp_path: Path) -> None:
+    bundle, out = tmp_path / "ct.edgeseg", tmp_path / "out"
+    shutil.copytree(Path(edgeseg.__file__).parent / "zoo" / "npnet-polyp.edgeseg", bundle)
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    manifest["frame"]["window"] = {"center_hu": 40, "width_hu": 400}
+    text = json.dumps(manifest)
+    (bundle / "manifest.json").write_text(text, encoding="utf-8")
+    (bundle / "manifest.sha256").write_text(f"{hashlib.sha256(text.encode()).hexdigest()}  manifest.json\n")
+    write_dicom(tmp_path / "air", np.full((3, 64, 80), -1000, np.int16), generate_uid())
+    out.mkdir()
+    (out / "surface.stl").write_text("of an earlier run")
+    words = ["infer", "--stream", tmp_path / "air", "--model", bundle, "--out", out, "--threshold", 1, "--json", "-"]
+    ran = edgeseg_cli(*words)
+    assert (ran.code, ran.json) == (0, {"slices": 3, "voxels": 0, "files": [str(out / "mask.nii.gz")]}), ran.err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["air", "ct.edgeseg", "out"]
 
 
 @pytest.mark.slow
