@@ -125,13 +125,6 @@ def command(
         _live(load, streams, places, outputs, source_options, policy, screen, json_to, threads, quiet=quiet)
         return
     only = streams[0]
-    if is_series(Path(only)):
-        with load() as loaded:
-            screen.print(f"engine: {loaded.engine}")
-            console.write_json(_series(loaded, Path(only), out, screen), json_to)
-        return
-    from edgeseg.stream.infer import infer, open_viewer, opened
-
     given = {
         "--duration": duration,
         "--max-latency-ms": max_latency_ms,
@@ -141,6 +134,25 @@ def command(
     idle = [name for name, value in given.items() if value not in (None, False)]
     if idle:
         screen.print(f"{', '.join(idle)}: of live streams alone; of a recording every frame is segmented, to its end")
+    if is_series(Path(only)):
+        unknown = {
+            "--masks": masks,
+            "--events": events,
+            "--record": record,
+            "--show": show,
+            "--web": web,
+            "--crop": crop != "off",
+            "--tile": tile,
+            "--smoothing": smoothing,
+            "--frames": frames,
+        }
+        wrong = [name for name, value in unknown.items() if value not in (None, False)]
+        if wrong:
+            raise UsageError(f"{', '.join(wrong)}: not for a DICOM series, which gives a mask and its surface")
+        console.write_json(_series(load, Path(only), outputs, screen), json_to)
+        return
+    from edgeseg.stream.infer import infer, open_viewer, opened
+
     recording = opened(only, outputs, source_options, tile=tile, smoothing=smoothing, crop=crop)
     # A camera wants each frame soon, a recording all of them: one frame on all cores, or a frame on each.
     at_once = threads or cpus()
@@ -209,22 +221,19 @@ def _live(
         screen.print(f"written: {path}")
 
 
-def _series(model: Model, folder: Path, out: Path | None, screen: Console) -> dict[str, object]:
+def _series(load: Callable[..., Model], folder: Path, outputs: Outputs, screen: Console) -> dict[str, object]:
     """A DICOM series: slice by slice, with the mask and its surface as files."""
     from edgeseg import console
-    from edgeseg.atomic import check_writable
-    from edgeseg.errors import UsageError
-    from edgeseg.outputs import check_outside
-
-    if out is None:
-        raise UsageError(f"{folder} is a DICOM series; say with --out where mask and surface go")
-    console.require("cta", "pydicom", "nibabel", "skimage", "trimesh", "pyvista")
+    from edgeseg.atomic import writer_lock
     from edgeseg.volume import places
+
+    out = places.check(folder, outputs)
+    console.require("cta", "pydicom", "nibabel", "skimage", "trimesh", "pyvista")
     from edgeseg.volume.segment import infer_series
 
-    check_outside("--out", out, folder=True)
-    check_writable(out)
-    mask = infer_series(model, folder, out)
+    with writer_lock(out), load() as loaded:
+        screen.print(f"engine: {loaded.engine}")
+        mask = infer_series(loaded, folder, out)
     written = [str(file) for file in places.written(out, surface=bool(mask.any()))]
     for path in written:
         screen.print(f"written: {path}")

@@ -1,6 +1,7 @@
 """CT volumes: DICOM series in, slice by slice through the network, NIfTI mask and 3-D surface out (extra ``cta``).
 
-Looking whether a folder holds DICOM needs none of the extra's libraries; everything else here does.
+Looking whether a folder holds DICOM, and where outputs go, needs none of the extra's libraries; everything else here
+does.
 """
 
 from __future__ import annotations

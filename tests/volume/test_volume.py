@@ -28,6 +28,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 import edgeseg
+from edgeseg.atomic import writer_lock
 from edgeseg.backends.base import EngineInfo
 from edgeseg.bundle import Source, Spec
 from edgeseg.data.layouts import open_dataset
@@ -396,6 +397,30 @@ def test_what_a_series_wrote_is_said(edgeseg_cli: Callable[..., Any], tmp_path: 
     ran = edgeseg_cli(*words)
     assert (ran.code, ran.json) == (0, {"slices": 3, "voxels": 0, "files": [str(out / "mask.nii.gz")]}), ran.err
     assert sorted(file.name for file in tmp_path.iterdir()) == ["air", "ct.edgeseg", "out"]
+
+
+def test_outputs_of_a_series_are_checked_first(
+    tree: Tree, edgeseg_cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "afile").write_text("years of work")
+    monkeypatch.setattr("edgeseg.volume.segment.infer_series", lambda *_: pytest.fail("segmented"))
+    words = ["infer", "--stream", tree.folder, "--model", "dnlnet-vessel"]
+    out = tmp_path / "out"
+    before = sorted(tmp_path.rglob("*"))
+    for more, code, said in (
+        (["--out", tmp_path / "afile"], 5, "is a file, not a folder"),
+        (["--out", tmp_path / "res.mp4"], 2, "give a folder"),
+        (["--out", out, "--json", out / "mask.nii.gz"], 2, "two outputs"),
+        (["--out", out, "--json", tree.folder / "IM0003"], 2, "is what --stream reads"),
+        (["--out", out, "--masks", tmp_path / "m", "--crop", "auto"], 2, "--masks, --crop: not for a DICOM series"),
+        (["--out", out, "--tile", "--frames", 3, "--smoothing", 0.5], 2, "--tile, --smoothing, --frames: not for"),
+    ):
+        assert said in edgeseg_cli(*words, *more).sentence(code)
+        if out.is_dir():  # the place of --json was looked at
+            out.rmdir()
+        assert sorted(tmp_path.rglob("*")) == before
+    with writer_lock(out):
+        assert "another edgeseg is writing" in edgeseg_cli(*words, "--out", out).sentence(5)
 
 
 @pytest.mark.slow
