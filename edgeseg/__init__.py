@@ -28,6 +28,9 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(1 << 26))
 # OpenVINO's Python package tells Google Analytics that it was imported, from a forked child of this process, unless its
 # telemetry package cannot be found; then a stub of its own takes the place. Nothing here calls out.
 sys.modules.setdefault("openvino_telemetry", cast("ModuleType", None))
+# ONNX Runtime (from 1.29) sends what it runs to Microsoft and keeps a device id at home, unless this is set before it
+# is first imported. Nobody's environment turns it on again: that nothing calls out is our word.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"
 __all__ = ["EdgesegError", "__version__", "open"]

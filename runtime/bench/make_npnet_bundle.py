@@ -7,10 +7,13 @@ Usage: PYTHONPATH=. python runtime/bench/make_npnet_bundle.py OUT
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before it is imported
 
 import numpy as np
 import onnxruntime as ort

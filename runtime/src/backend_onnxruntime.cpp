@@ -11,6 +11,8 @@ namespace {
 class OnnxRuntime final : public Backend {
 public:
     explicit OnnxRuntime(const Load& load) : environment_(ORT_LOGGING_LEVEL_FATAL, "edgeseg") {
+        // What it sends to Microsoft, less the event of its start: that goes out before, and only the program's environment stops it.
+        environment_.DisableTelemetryEvents();
         Ort::SessionOptions options;
         options.SetIntraOpNumThreads(static_cast<int>(load.threads));
         options.SetInterOpNumThreads(1);
