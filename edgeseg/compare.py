@@ -17,6 +17,7 @@ from edgeseg.atomic import atomic_folder
 from edgeseg.errors import ModelError
 from edgeseg.pictures import write_png
 from edgeseg.stream.overlay import Overlay
+from edgeseg.stream.smoothing import Smoothing
 from edgeseg.stream.summary import PERCENTILES, Latency
 
 if TYPE_CHECKING:
@@ -44,20 +45,24 @@ def dice(one: Mask, other: Mask) -> float:
 
 @dataclass
 class Side:
-    """One of the two: ``flicker`` is 1 − Dice of each mask to the one before."""
+    """One of the two: ``flicker`` is 1 − Dice of each mask to the one before, smoothed as `infer` shows it."""
 
     model: Model
+    stills: bool = False
     latency: Latency = field(default_factory=Latency)
     flicker: list[float] = field(default_factory=list)
     _last: Mask | None = None
     _placement: Any = None
+
+    def __post_init__(self) -> None:
+        self._smooth = Smoothing(0.0 if self.stills else self.model.spec.output.smoothing)
 
     def segment(self, frame: StreamFrame) -> Result:
         size = frame.image.shape[:2]
         if self._placement is None or self._placement.frame != size:
             self._placement = self.model.place(frame.image)
             self._last = None
-        result = self.model(frame.image, self._placement)
+        result = self._smooth.apply(frame, self.model(frame.image, self._placement))
         if self._last is not None:
             self.flicker.append(1 - dice(self._last, result.mask))
         self._last = result.mask
@@ -100,7 +105,7 @@ def compare(a: Model, b: Model, source: FrameSource, on_frame: Callable[[], None
     try:
         if a.class_names != b.class_names:
             raise ModelError(f"their classes differ: {', '.join(a.class_names)} against {', '.join(b.class_names)}")
-        out = Comparison(Side(a), Side(b))
+        out = Comparison(Side(a, source.stills), Side(b, source.stills))
         for frame in source:
             one, other = out.a.segment(frame), out.b.segment(frame)
             value = dice(one.mask, other.mask)

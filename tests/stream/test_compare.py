@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -9,8 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.compare import dice
+from edgeseg.bundle import open_model
+from edgeseg.compare import compare, dice
+from edgeseg.model import Model
+from edgeseg.stream import pipeline
 from edgeseg.stream.sinks.encoder import Encoder
+from edgeseg.stream.sources import open_source
 from edgeseg.stream.sources.video import ends_early
 
 FRAMES = 12
@@ -40,16 +45,32 @@ def test_a_model_equals_itself(tiny_bundle: Path, clip: Path, edgeseg_cli) -> No
     assert done.json["latency_ms"]["a"]["p50"] > 0
 
 
+@pytest.fixture
+def grey_is_probability(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks that move with the picture: the tiny model, trained for a moment, says the same of every pixel."""
+    monkeypatch.setattr(Model, "run", lambda _, fitted: np.ascontiguousarray(fitted[None, ..., 0]))
+
+
+@pytest.mark.usefixtures("grey_is_probability")
+def test_masks_are_smoothed_as_in_infer(tiny_bundle: Path, clip: Path) -> None:
+    shown: list[np.ndarray] = []
+    with open_model(tiny_bundle).load() as plain, open_model(tiny_bundle).load() as smooth:
+        output = smooth.spec.output.model_copy(update={"smoothing": 0.9})
+        smooth.spec = smooth.spec.model_copy(update={"output": output})
+        pipeline.run(smooth, str(clip), on_result=lambda result: shown.append(result.mask))
+        found = compare(plain, smooth, open_source(str(clip)))
+    wanted = [1 - dice(before, after) for before, after in pairwise(shown)]
+    assert found.b.flicker == wanted
+    assert found.a.flicker != wanted
+
+
 def test_others_differ_with_pictures_and_a_gate(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
     import re
     import shutil
 
-    from edgeseg.bundle import open_model
+    from edgeseg.compare import write_worst
 
     # The same model that marks everything: against it, frames without a mask have a Dice of 0.
-    from edgeseg.compare import compare, write_worst
-    from edgeseg.stream.sources import open_source
-
     with open_model(tiny_bundle).load(threshold=0.0) as all_of_it, open_model(tiny_bundle).load(threshold=1.0) as none:
         found = compare(all_of_it, none, open_source(str(clip)))
     assert found.json()["dice_mean"] == 0
