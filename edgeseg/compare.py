@@ -45,7 +45,10 @@ def dice(one: Mask, other: Mask) -> float:
 
 @dataclass
 class Side:
-    """One of the two: ``flicker`` is 1 − Dice of each mask to the one before, smoothed as `infer` shows it."""
+    """One of the two: ``flicker`` is 1 − Dice of each mask to the one before, smoothed as `infer` shows it.
+
+    Stills, each another picture, do not flicker.
+    """
 
     model: Model
     stills: bool = False
@@ -59,7 +62,8 @@ class Side:
 
     def segment(self, frame: StreamFrame) -> Result:
         size = frame.image.shape[:2]
-        if self._placement is None or self._placement.frame != size:
+        # Held on video, found anew in each still: as in `infer`.
+        if self._placement is None or self.stills or self._placement.frame != size:
             self._placement = self.model.place(frame.image)
             self._last = None
         result = self._smooth.apply(frame, self.model(frame.image, self._placement))
@@ -69,8 +73,9 @@ class Side:
         self.latency.add(sum(result.latency_ms.values()))
         return result
 
-    def mean_flicker(self) -> float:
-        return float(np.mean(self.flicker)) if self.flicker else 0.0
+    def mean_flicker(self) -> float | None:
+        """None where no mask has one before it."""
+        return round(float(np.mean(self.flicker)), 5) if self.flicker else None
 
 
 @dataclass
@@ -90,7 +95,7 @@ class Comparison:
             "frames": len(self.dice),
             "dice_mean": round(float(np.mean(self.dice)), 5),
             "dice_min": round(min(self.dice), 5),
-            "flicker": {"a": round(self.a.mean_flicker(), 5), "b": round(self.b.mean_flicker(), 5)},
+            "flicker": {"a": self.a.mean_flicker(), "b": self.b.mean_flicker()},
             "latency_ms": {"a": latency(self.a), "b": latency(self.b)},
         }
 

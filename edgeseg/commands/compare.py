@@ -62,11 +62,11 @@ def command(
         task = bar.add_task("compare", total=source.length, note="")
         found = compare(one, other, source, lambda: bar.advance(task))
     said = found.json()
-    screen.print(
-        f"{said['frames']} frames: Dice of A to B mean {said['dice_mean']:.4f}, lowest {said['dice_min']:.4f}\n"
-        f"flicker: A {said['flicker']['a']:.4f}, B {said['flicker']['b']:.4f} (1 - Dice to the frame before)\n"
-        f"latency p50: A {said['latency_ms']['a']['p50']:.2f} ms, B {said['latency_ms']['b']['p50']:.2f} ms"
-    )
+    screen.print(f"{said['frames']} frames: Dice of A to B mean {said['dice_mean']:.4f}, lowest {said['dice_min']:.4f}")
+    a_flickers, b_flickers = said["flicker"]["a"], said["flicker"]["b"]
+    if a_flickers is not None:
+        screen.print(f"flicker: A {a_flickers:.4f}, B {b_flickers:.4f} (1 - Dice to the frame before)")
+    screen.print(f"latency p50: A {said['latency_ms']['a']['p50']:.2f} ms, B {said['latency_ms']['b']['p50']:.2f} ms")
     for path in write_worst(found, out) if out is not None else ():
         screen.print(f"written: {path}")
     console.write_json(said, json_to)

@@ -12,7 +12,7 @@ import pytest
 
 from edgeseg.bundle import open_model
 from edgeseg.compare import compare, dice
-from edgeseg.model import Model
+from edgeseg.model import Model, Result
 from edgeseg.stream import pipeline
 from edgeseg.stream.sinks.encoder import Encoder
 from edgeseg.stream.sources import open_source
@@ -62,6 +62,29 @@ def test_masks_are_smoothed_as_in_infer(tiny_bundle: Path, clip: Path) -> None:
     wanted = [1 - dice(before, after) for before, after in pairwise(shown)]
     assert found.b.flicker == wanted
     assert found.a.flicker != wanted
+
+
+@pytest.mark.usefixtures("grey_is_probability")
+def test_each_still_is_another_picture(tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:
+    rng = np.random.default_rng(0)
+    for index, left in enumerate((10, 90)):
+        frame = np.zeros((160, 240, 3), np.uint8)
+        frame[20:140, left : left + 120] = rng.integers(90, 255, (120, 120, 3))
+        cv2.imwrite(str(tmp_path / f"{index}.png"), frame)
+    shown: list[Result] = []
+    with open_model(tiny_bundle).load() as a, open_model(tiny_bundle).load() as b:
+        assert a.spec.frame.fit.region == "content"
+        pipeline.run(a, str(tmp_path), on_result=shown.append)
+        sides = compare(a, b, open_source(str(tmp_path)))
+        frames = list(open_source(str(tmp_path)))
+        found = [sides.a.segment(frame) for frame in frames]
+    assert [one.placement for one in found] == [one.placement for one in shown]
+    assert shown[0].placement != shown[1].placement
+    done = edgeseg_cli("compare", tiny_bundle, tiny_bundle, "--stream", tmp_path)
+    assert done.code == 0
+    assert "flicker" not in done.out
+    done = edgeseg_cli("compare", tiny_bundle, tiny_bundle, "--stream", tmp_path, "--json", "-")
+    assert done.json["flicker"] == {"a": None, "b": None}
 
 
 def test_others_differ_with_pictures_and_a_gate(tiny_bundle: Path, clip: Path, tmp_path: Path, edgeseg_cli) -> None:
