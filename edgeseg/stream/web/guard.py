@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import ipaddress
 import socket
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -99,11 +98,7 @@ class Guard:
         kind, _, bearer = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self._same(bearer.strip()):
             return None
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie_name)
-        except CookieError:
-            cookie = None
-        if cookie is not None and hmac.compare_digest(cookie.value.encode(), self._cookie.encode()):
+        if self._has_cookie(headers.get("cookie", "")):
             return None
         query = parse_qsl(scope["query_string"].decode("latin-1"))
         if scope["type"] == "http" and any(name == "token" and self._same(value) for name, value in query):
@@ -116,6 +111,14 @@ class Guard:
             "401: open the address with ?token=... that the program printed, or send it as a bearer token\n",
             401,
             {"WWW-Authenticate": "Bearer"},
+        )
+
+    def _has_cookie(self, header: str) -> bool:
+        """Whether ours is among them. Other services of this host set odd ones, which must not hide it."""
+        pairs = (pair.strip().partition("=") for pair in header.split(";"))
+        return any(
+            name == self._cookie_name and hmac.compare_digest(value.encode(), self._cookie.encode())
+            for name, _, value in pairs
         )
 
     def _same(self, given: str) -> bool:

@@ -140,6 +140,17 @@ def test_token(show, get, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     assert "SameSite=strict" in cookie
     assert TOKEN not in cookie
     assert get(port, "/", {"Cookie": cookie.partition(";")[0]})[0] == 200
+    for other in (
+        'prefs={"a": 1, "b": 2}',
+        "a[b]=1",
+        "flag",
+        "path=/",
+        'x="un',
+        "my cookie=1",
+        f"edgeseg-{port}=stale",
+    ):
+        for header in (f"{other}; {cookie.partition(';')[0]}", f"{cookie.partition(';')[0]}; {other}"):
+            assert get(port, "/", {"Cookie": header})[0] == 200, header
     with pytest.raises(InvalidStatus) as refused, socket_of(port):
         pass
     assert refused.value.response.status_code == 401
