@@ -16,6 +16,7 @@ from edgeseg.errors import OutputError
 from edgeseg.stream.web.address import Address
 from edgeseg.stream.web.app import make_app
 from edgeseg.stream.web.channel import Channel
+from edgeseg.stream.web.connection import MOST_CONNECTIONS, Connection
 from edgeseg.stream.web.guard import Guard
 from edgeseg.stream.web.secret import find_token
 from edgeseg.stream.web.sink import WebSink
@@ -23,7 +24,6 @@ from edgeseg.stream.web.sink import WebSink
 if TYPE_CHECKING:
     from edgeseg.model import Model
 
-MOST_CONNECTIONS = 256
 # What clients get wrong is answered to them; without a handler Python would print it for the server's owner.
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
@@ -51,7 +51,7 @@ class Viewer:
             uvicorn.Config(
                 Guard(make_app(self._channels), self.address, token),
                 loop="asyncio",
-                http="h11",
+                http=Connection,
                 ws="websockets-sansio",
                 ws_max_size=1024,  # a page sends empty messages
                 ws_per_message_deflate=False,  # pictures are compressed already

@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 from edgeseg.errors import OutputError, UsageError
 from edgeseg.stream.status import STATES
 from edgeseg.stream.web import channel as channels
+from edgeseg.stream.web import connection as connections
 from edgeseg.stream.web.address import Address
 from edgeseg.stream.web.server import Viewer
 
@@ -324,6 +325,57 @@ def test_cap(show, monkeypatch: pytest.MonkeyPatch, get) -> None:
     time.sleep(0.3)
     with socket_of(running.port) as again:
         again.recv(timeout=5)
+
+
+def closed_after(plain: socket.socket, drip: bytes = b"") -> float:
+    """Seconds until the server hangs up, while a byte is sent now and then."""
+    start = time.monotonic()
+    plain.settimeout(0.1)
+    while time.monotonic() - start < 5:
+        try:
+            plain.sendall(drip)
+            if not plain.recv(1 << 16):
+                break
+        except TimeoutError:
+            continue
+        except ConnectionError:
+            break
+    return time.monotonic() - start
+
+
+def test_who_asks_nothing_is_sent_home(show, get, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_S", 0.6)
+    running = show()
+    place = ("127.0.0.1", running.port)
+    with socket.create_connection(place) as silent:
+        assert 0.4 < closed_after(silent) < 2
+    with socket.create_connection(place) as dripping:
+        dripping.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\nX: ")
+        assert 0.4 < closed_after(dripping, b"x") < 2
+    with socket.create_connection(place) as asked:
+        asked.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert asked.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        asked.sendall(b"GET /live HTTP/1.1\r\nX: ")
+        assert 0.4 < closed_after(asked, b"x") < 2
+    running.feeds[0].frame()
+    pictures = mjpeg(running.port)
+    with socket_of(running.port) as page:
+        next(pictures)
+        time.sleep(1)
+        running.feeds[0].frame()
+        assert next(pictures).ndim == 3
+        page.recv(timeout=5)
+
+
+def test_one_address_cannot_take_all_places(show, get, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE", 4)
+    port = show().port
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)))
+        more = stack.enter_context(socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)))
+        assert closed_after(more) < 2
+        assert get(port, "/live")[0] == 200
 
 
 def mjpeg(port: int) -> Iterator[np.ndarray]:
