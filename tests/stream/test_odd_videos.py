@@ -12,7 +12,8 @@ import pytest
 from edgeseg.commands.options import Codec
 from edgeseg.errors import InputError, OutputError
 from edgeseg.stream.sinks.encoder import Encoder
-from edgeseg.stream.sources import open_source, video
+from edgeseg.stream.sources import open_source, replay, video
+from edgeseg.stream.sources.base import SourceOptions
 
 
 def written(file: Path, *, title: str = "", interlaced: bool = False) -> Path:
@@ -41,6 +42,15 @@ def changed(file: Path, old: bytes, new: bytes) -> str:
 def test_a_title_in_latin_1(tmp_path: Path) -> None:
     file = written(tmp_path / "a.mkv", title="caf#")
     assert len(list(open_source(changed(file, b"caf#", b"caf\xe9")))) == 5
+
+
+def test_a_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = written(tmp_path / "2026-11-24T10:30:00.mp4").name
+    assert len(list(open_source(name))) == 5
+    camera = replay.camera(name, SourceOptions())  # beside live streams
+    assert camera.open().framerate == 25
+    camera.close()
 
 
 def test_a_codec_that_this_ffmpeg_lacks(tmp_path: Path) -> None:

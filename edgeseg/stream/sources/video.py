@@ -36,7 +36,8 @@ class VideoFile:
             raise InputError(f"{path}: the file is empty; record or copy it again")
         try:
             # A title in another encoding than UTF-8 is no fault of the pictures.
-            self._container = av.open(str(path), timeout=10, metadata_errors="replace")
+            # As an absolute path: FFmpeg takes what stands before a colon, as in 10:30.mp4, for a protocol.
+            self._container = av.open(str(path.absolute()), timeout=10, metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise InputError(f"{path}: is no video, or a damaged one ({_reason(error)})") from error
         if not self._container.streams.video:
