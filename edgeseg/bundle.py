@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -94,12 +95,13 @@ class Source:
             ModelError: the bundle's files changed, or it holds no such engine.
             UsageError: a number of threads, streams or frames that no machine has, or a threshold outside 0 to 1.
         """
-        if not 0 <= threads <= MAX_THREADS:
-            raise UsageError(f"threads={threads}: give 0 for all, or 1 to {MAX_THREADS}")
-        if not 1 <= streams <= MAX_THREADS or batch < 1:
-            raise UsageError(f"streams={streams}, batch={batch}: give 1 or more")
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise UsageError(f"threshold={threshold}: give a probability, 0 to 1")
+        if not isinstance(threads, Integral) or not 0 <= threads <= MAX_THREADS:
+            raise UsageError(f"threads={threads!r}: give 0 for all, or 1 to {MAX_THREADS}")
+        whole = isinstance(streams, Integral) and isinstance(batch, Integral)
+        if not whole or not 1 <= streams <= MAX_THREADS or batch < 1:
+            raise UsageError(f"streams={streams!r}, batch={batch!r}: give 1 or more")
+        if threshold is not None and (not isinstance(threshold, Real) or not 0 <= threshold <= 1):
+            raise UsageError(f"threshold={threshold!r}: give a probability, 0 to 1")
         from edgeseg.backends import choose
         from edgeseg.model import Model
 
@@ -131,7 +133,10 @@ def open_model(name: str | Path) -> Source:
 
     Raises:
         ModelError: nothing there, or it is rejected.
+        UsageError: the name is empty, which as a path would be the current folder.
     """
+    if name == "":
+        raise UsageError("the model's name is empty; give a run, a bundle, an .onnx file or a zoo name")
     if isinstance(name, str) and name in zoo_names():
         return _open_folder(ZOO / f"{name}{SUFFIX}")
     path = Path(name)
@@ -154,6 +159,7 @@ def open_bundle(name: str | Path) -> Source:
 
     Raises:
         ModelError: nothing there, rejected, or no bundle.
+        UsageError: the name is empty.
     """
     source = open_model(name)
     if source.kind != "bundle":

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -197,7 +197,7 @@ class Model:
 
         if frames is not None and (not isinstance(frames, Integral) or frames < 1):
             raise UsageError(f"frames={frames!r}: give a whole number from 1, or None for all")
-        if duration is not None and not 0 < duration < math.inf:
+        if duration is not None and (not isinstance(duration, Real) or not 0 < duration < math.inf):
             raise UsageError(f"duration={duration!r}: give seconds above 0, or None for no end")
         source = str(source)
 

@@ -171,13 +171,14 @@ def test_nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("none.onnx", "no such run"),
         ("notes.txt", "is no model"),
         ("empty", "holds no manifest.json"),
-        ("", "holds no manifest.json|no such"),
         ("a\0b", "no such"),
         ("x" * 5000, "no such"),
     ):
         with pytest.raises(ModelError, match=said) as caught:
             bundle.open_model(name)
         assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match="name is empty"):
+        edgeseg.open("")
     (tmp_path / "empty" / "last.ckpt").write_text("x")
     with pytest.raises(ModelError, match="--resume it"):
         bundle.open_model("empty")
@@ -287,6 +288,10 @@ def test_huge_onnx_is_not_read(tmp_path: Path) -> None:
         ({"streams": 0}, "streams=0"),
         ({"batch": 0}, "batch=0"),
         ({"threads": -1}, "threads=-1"),
+        ({"threads": "2"}, "threads='2'"),
+        ({"streams": "2"}, "streams='2'"),
+        ({"batch": 1.5}, "batch=1.5"),
+        ({"threshold": "0.5"}, "threshold='0.5'"),
         ({"cuda_graph": True, "backend": "openvino"}, "CUDA graph needs an engine on a GPU"),
         ({"threshold": 50.0}, "threshold=50.0: give a probability"),
         ({"threshold": float("nan")}, "threshold=nan"),
@@ -306,9 +311,9 @@ def test_what_is_no_frame_or_no_number(tiny_bundle: Path) -> None:
         for frames in (0, -1, 1.5, "2"):
             with pytest.raises(UsageError, match="frames="):
                 model.stream("phantom:colonoscopy", frames=frames)  # type: ignore[arg-type]
-        for duration in (0, -1, float("nan"), float("inf")):
+        for duration in (0, -1, float("nan"), float("inf"), "2"):
             with pytest.raises(UsageError, match="duration="):
-                model.stream("phantom:colonoscopy", duration=duration)
+                model.stream("phantom:colonoscopy", duration=duration)  # type: ignore[arg-type]
 
 
 def test_a_recording_by_its_path(tiny_bundle: Path, tiny_data: Path) -> None:

@@ -58,7 +58,7 @@ class Address:
         """
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for names that no host has, such as a..b
             raise UsageError(f"--web {self.host}:{self.port}: no such host on this machine") from error
         family, kind, protocol, _, place = found[0]
         listener = socket.socket(family, kind, protocol)

@@ -41,10 +41,11 @@ def make_app(channels: Sequence[Channel]) -> Starlette:
     registry = metrics.registry(channels)
 
     def of(request: Request | WebSocket) -> Channel:
-        number = int(request.path_params["number"])
-        if number >= len(channels):
-            raise HTTPException(404, f"no stream {number}; there are {len(channels)}")
-        return channels[number]
+        number = request.path_params["number"]
+        for channel in channels:
+            if str(channel.number) == number:
+                return channel
+        raise HTTPException(404, f"no such stream; there are {len(channels)}")
 
     async def static(request: Request) -> Response:
         name = request.path_params.get("name", "")
@@ -88,13 +89,13 @@ def make_app(channels: Sequence[Channel]) -> Starlette:
             Route("/", static),
             Route("/static/{name}", static),
             Route("/api/streams", streams),
-            Route("/api/streams/{number:int}", stream),
-            Route("/api/streams/{number:int}/snapshot.jpg", snapshot),
-            Route("/stream/{number:int}.mjpeg", mjpeg),
+            Route("/api/streams/{number}", stream),
+            Route("/api/streams/{number}/snapshot.jpg", snapshot),
+            Route("/stream/{number}.mjpeg", mjpeg),
             Route("/live", live),
             Route("/ready", ready),
             Route("/metrics", scrape),
-            WebSocketRoute("/ws/{number:int}", socket),
+            WebSocketRoute("/ws/{number}", socket),
         ]
     )
 

@@ -57,7 +57,8 @@ def test_api(show, get) -> None:
     assert one["classes"] == [{"name": "polyp", "color": "#00e5a0", "threshold": 128}]
     assert 0 < one["age_ms"] < 5000
     assert one["stages"]["glass_to_mask"] == 61.0
-    assert get(running.port, "/api/streams/2")[0] == 404
+    for number in ("2", "9" * 5000, "x", "-1", "00", "%D9%A1"):
+        assert get(running.port, f"/api/streams/{number}")[0] == 404, number
     assert get(running.port, "/static/../server.py")[0] == 404
     code, headers, body = get(running.port, "/api/streams/0/snapshot.jpg")
     assert (code, headers["content-type"]) == (200, "image/jpeg")
@@ -196,6 +197,12 @@ def test_address(text: str, host: str, port: int, local: bool) -> None:
 def test_bad_addresses(text: str) -> None:
     with pytest.raises(UsageError, match="--web"):
         Address.parse(text)
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".example"])
+def test_hosts_that_cannot_be(host: str) -> None:
+    with pytest.raises(UsageError, match="no such host"):
+        Address.parse(f"{host}:80").listen()
 
 
 def test_a_taken_port() -> None:
