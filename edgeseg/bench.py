@@ -164,7 +164,7 @@ def bench(model: Model, how: Run) -> Bench:
     while time.perf_counter() < until:
         once()
     times: list[tuple[float, float]] = []
-    with Power() as power:
+    with Power(engine.card.bus_id if isinstance(engine, TensorRtEngine) else "") as power:
         until = time.perf_counter() + how.duration_s
         while time.perf_counter() < until or len(times) < how.iterations:
             times.append(once())
@@ -174,5 +174,5 @@ def bench(model: Model, how: Run) -> Bench:
     graph = isinstance(engine, TensorRtEngine) and engine.uses_cuda_graph and how.copies
     return Bench(
         str(info), info.backend, info.precision, fits, infers, how.percentiles, how.copies, graph, how.batch, layers,
-        power.watts if on_gpu else None,
+        power.watts,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Power of the first NVIDIA card while something runs, where its management library (nvidia-ml-py) is installed."""
+"""Power of an NVIDIA card while something runs, where its management library (nvidia-ml-py) is installed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ _EVERY_S = 0.05
 
 
 class Power:
-    """Mean watts between entering and leaving; ``watts`` stays None where nothing can be asked."""
+    """Mean watts between entering and leaving; ``watts`` stays None where nothing can be asked.
 
-    def __init__(self, device: int = 0) -> None:
+    Args:
+        bus_id: which card; "" for none. The library counts all, CUDA only those that CUDA_VISIBLE_DEVICES names.
+    """
+
+    def __init__(self, bus_id: str) -> None:
         self.watts: float | None = None
-        self._device = device
+        self._bus_id = bus_id
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._said: list[float] = []
 
     def __enter__(self) -> Self:
+        if not self._bus_id:
+            return self
         try:
             import pynvml
         except ImportError:
             return self
         try:
             pynvml.nvmlInit()
-            handle = pynvml.nvmlDeviceGetHandleByIndex(self._device)
+            handle = pynvml.nvmlDeviceGetHandleByPciBusId(self._bus_id)
         except pynvml.NVMLError:
             return self
         self._thread = threading.Thread(target=self._ask, args=(pynvml, handle), daemon=True)

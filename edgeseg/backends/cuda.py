@@ -29,12 +29,16 @@ NO_DRIVER = f"no NVIDIA driver is installed (libcuda.so.1 is missing); install t
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU: name, compute capability such as "8.9", driver as cuDriverGetVersion counts, memory in MiB."""
+    """A GPU: name, compute capability such as "8.9", driver as cuDriverGetVersion counts, memory in MiB.
+
+    ``bus_id`` says which: its index is CUDA's, which CUDA_VISIBLE_DEVICES renumbers.
+    """
 
     name: str
     capability: str
     driver: int
     memory_mib: int
+    bus_id: str = ""
 
 
 class Cuda(Protocol):
@@ -259,7 +263,10 @@ def find_card(index: int = 0) -> Card:
             raise BackendError(f"there is no GPU {index}, only {count}; give a --device below {count}")
         device = driver.Device(index)
         major, minor = device.compute_capability()
-        return Card(device.name(), f"{major}.{minor}", driver.get_driver_version(), device.total_memory() // MIB)
+        return Card(
+            device.name(), f"{major}.{minor}", driver.get_driver_version(), device.total_memory() // MIB,
+            device.pci_bus_id(),
+        )  # fmt: skip
     except driver.Error as error:
         raise BackendError(f"no NVIDIA GPU can be used ({_said(error)}); {_HELP}") from error
 

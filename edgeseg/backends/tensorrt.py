@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from edgeseg import cache
 from edgeseg.backends.base import EngineOptions
-from edgeseg.backends.cuda import Cuda, PyCuda
+from edgeseg.backends.cuda import Card, Cuda, PyCuda
 from edgeseg.backends.tensorrt_library import Library, log_of
 from edgeseg.errors import BackendError
 
@@ -91,6 +91,7 @@ class TensorRtEngine:
     """
 
     shape: tuple[int, int, int, int]
+    card: Card
 
     def __init__(
         self,
@@ -121,6 +122,7 @@ class TensorRtEngine:
     def _open(self, plan: bytes, open_cuda: Callable[[int], Cuda], *, host_code: bool) -> None:
         trt, can = self._library.module, self._library.can
         cuda = self._cuda = open_cuda(self._options.device)
+        self.card = cuda.card()
         self._log.clear()
         runtime = self._runtime = trt.Runtime(self._log.logger)
         if host_code and hasattr(runtime, "engine_host_code_allowed"):

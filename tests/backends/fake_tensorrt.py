@@ -39,7 +39,7 @@ class FakeCuda:
             raise BackendError(f"the GPU is out of memory: it could not {what}")
 
     def card(self) -> Card:
-        return Card("Fake RTX", "8.9", 13000, 1024)
+        return Card("Fake RTX", "8.9", 13000, 1024, f"0000:0{self.index}:00.0")
 
     def pinned(self, shape: tuple[int, ...]) -> Any:
         self._note("pinned")

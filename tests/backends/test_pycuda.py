@@ -84,6 +84,7 @@ def test_copies_through_pinned_memory(driver: dict[str, Path]) -> None:
     )
     out = run(code, driver["host"])
     assert "capability='8.9'" in out
+    assert "bus_id='0000:00:00.0'" in out
     assert "closed" in out
 
 

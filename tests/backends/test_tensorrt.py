@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import fake_tensorrt as fake
@@ -13,6 +15,7 @@ import pytest
 from edgeseg.backends.base import EngineOptions
 from edgeseg.backends.tensorrt import TensorRtEngine
 from edgeseg.backends.tensorrt_library import capabilities, find
+from edgeseg.bench import Run, bench
 from edgeseg.errors import BackendError
 
 
@@ -25,12 +28,14 @@ def cudas() -> list[Any]:
 def load(cudas: list[Any]) -> Any:
     engines = []
 
-    def make(data: bytes | None = None, cuda_graph: bool | None = None, **options: Any) -> TensorRtEngine:
+    def make(
+        data: bytes | None = None, cuda_graph: bool | None = None, device: int = 0, **options: Any
+    ) -> TensorRtEngine:
         def open_cuda(index: int) -> Any:
             cudas.append(fake.FakeCuda(index, **options))
             return cudas[-1]
 
-        wish = EngineOptions(cuda_graph=cuda_graph)
+        wish = EngineOptions(cuda_graph=cuda_graph, device=device)
         engines.append(TensorRtEngine(data or fake.plan(), wish, fake.library(), open_cuda))
         return engines[-1]
 
@@ -55,6 +60,28 @@ def test_runs_and_the_result_is_the_callers(load: Any) -> None:
     assert np.array_equal(engine.run(frames(2)), wanted(frames(2)))
     assert np.array_equal(first, kept)
     assert np.array_equal(first, wanted(frames(1)))
+
+
+def test_bench_asks_for_the_power_of_the_card_that_runs(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its place on the bus: CUDA's indexes are not the management library's."""
+    asked = []
+
+    def handle(bus_id: str) -> str:
+        asked.append(bus_id)
+        return bus_id
+
+    library = SimpleNamespace(
+        NVMLError=OSError,
+        nvmlInit=lambda: None,
+        nvmlDeviceGetHandleByPciBusId=handle,
+        nvmlDeviceGetPowerUsage=lambda _: 250_000,
+    )
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    about = SimpleNamespace(backend="tensorrt", precision="fp16", camera=None)
+    model: Any = SimpleNamespace(runner=load(fake.plan(batch=2), device=3), engine=about, place=lambda _: None)
+    found = bench(model, Run(warm_up_ms=0, duration_s=0.2, batch=2))
+    assert asked == ["0000:03:00.0"]
+    assert found.watts == 250
 
 
 def test_strided_frames(load: Any) -> None:
