@@ -32,6 +32,8 @@ TRAIN_SEEDS, FRAMES_EACH, TEST_SEED, TEST_FRAMES = range(1, 17), 16, 100, 96
 TRAIN_SIZE, TEST_SIZE = (256, 192), (480, 360)
 RECIPE, EPOCHS = "npnet-phantom", 20
 MARK = ".edgeseg-demo"
+# All that it makes in its folder; what else is there is somebody's own.
+MADE = ("data", "unseen", "run", "demo.edgeseg", "overlay.mp4", "predictions.png")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,11 @@ def _prepare(out: Path) -> None:
         if out.exists() and any(out.iterdir()):
             if not (out / MARK).is_file():
                 raise OutputError(f"{out} exists and is no demo; choose another --out")
-            shutil.rmtree(out)
+            for path in (out / name for name in MADE):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         (out / MARK).touch()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeseg import atomic
+from edgeseg import atomic, demo
 from edgeseg.stream.sinks.events import EventsLog
 
 Cli = Callable[..., object]
@@ -269,6 +269,20 @@ def test_whoever_reads_has_gone() -> None:
     done = ran("zoo", stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     assert (done.returncode, done.stderr) == (5, "edgeseg: standard output was closed before the command was done\n")
+
+
+def test_a_new_demo_removes_what_the_old_one_made(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("demo")
+    demo._prepare(out)
+    own = [out / "thesis.txt", out / "my.edgeseg" / "manifest.json"]
+    made = [out / name for name in demo.MADE]
+    for file in (*own, *(path / "file" if path.suffix in ("", ".edgeseg") else path for path in made)):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("x")
+    demo._prepare(out)
+    assert all(file.is_file() for file in own)
+    assert not any(path.exists() for path in made)
 
 
 @pytest.mark.parametrize("place", ["/proc/demo", "file", "file/demo"])
