@@ -1,12 +1,16 @@
 """Weights in safetensors, checkpoints for resuming, and nothing pickled from outside.
 
-``last.ckpt`` exists only to resume: it is torch's format, written atomically and read with
-``weights_only=True``. What others get is ``weights.safetensors`` with its hash in the manifest.
+``last.ckpt`` exists only to resume: it is torch's format, a zip file, written atomically and read with
+``weights_only=True`` after its checksums were compared, which torch does not do. What others get is
+``weights.safetensors`` with its hash in the manifest.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -48,19 +52,27 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         weights_only: bool | None = None,  # noqa: FBT001 - Lightning's signature
     ) -> dict[str, Any]:
         try:
-            out: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
+            out = _load(Path(path).read_bytes())
+        except pickle.UnpicklingError as error:
+            raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error
+        except Exception as error:  # whatever it is that bytes from outside lead torch or zipfile to
             raise InputError(
                 f"{path}: cannot be resumed from; remove it to start again ({first_line(error)})"
             ) from error
-        except Exception as error:
-            if type(error).__name__ != "UnpicklingError":
-                raise
-            raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error
         if not is_whole(out):
             raise InputError(f"{path}: is no checkpoint of edgeseg's; remove it to start again")
         self._check(out["callbacks"]["Recorder"]["identity"])
         return out
+
+
+def _load(data: bytes) -> dict[str, Any]:
+    """A checkpoint from its bytes, the ones that were checked."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"its part {damaged} is not as it was written")
+    out: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return out
 
 
 def is_whole(checkpoint: object) -> bool:

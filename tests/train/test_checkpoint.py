@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,32 @@ def test_a_checkpoint_that_lacks_something_is_refused_before_it_is_loaded(tiny_r
             AtomicCheckpointIO(given.append).load_checkpoint(file)
     AtomicCheckpointIO(given.append).load_checkpoint(tiny_run / "last.ckpt")
     assert given == [state["identity"]]
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_refused(tiny_run: Path, tmp_path: Path) -> None:
+    """In weights, which would be gone on with, and in what says how to read them, which ends in many errors."""
+    whole = (tiny_run / "last.ckpt").read_bytes()
+    file = tmp_path / "last.ckpt"
+    with zipfile.ZipFile(tiny_run / "last.ckpt") as archive:
+        parts = {part.filename: archive.read(part) for part in archive.infolist() if part.file_size >= 64}
+    pickled = next(name for name in parts if name.endswith("data.pkl"))
+    flips = [(name, len(parts[name]) // 2) for name in list(parts)[:4]]
+    flips += [(pickled, place) for place in range(0, len(parts[pickled]), len(parts[pickled]) // 12)]
+    for name, place in flips:
+        data = bytearray(whole)
+        data[whole.index(parts[name]) + place] ^= 4
+        file.write_bytes(data)
+        with pytest.raises(InputError, match=r"last\.ckpt: cannot be resumed from; remove it .*its part .* is not as"):
+            AtomicCheckpointIO(lambda _: None).load_checkpoint(file)
+
+
+def test_whatever_fails_in_a_checkpoint_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "last.ckpt"
+    torch.save({}, file)
+    for error in (IndexError("pop from empty list"), AttributeError("x"), TypeError("y"), RecursionError()):
+        monkeypatch.setattr("torch.load", lambda *_, error=error, **__: (_ for _ in ()).throw(error))
+        with pytest.raises(InputError, match=r"last\.ckpt: cannot be resumed from; remove it to start again"):
+            AtomicCheckpointIO(lambda _: None).load_checkpoint(file)
 
 
 def test_a_manifest_that_could_not_be_read_is_not_written(tiny_run: Path, tmp_path: Path) -> None:
