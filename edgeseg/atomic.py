@@ -88,6 +88,9 @@ def check_writable(path: Path) -> None:
         probe = parent / f".{path.name}.{os.getpid()}.probe"
         probe.write_bytes(b"edgeseg")
         probe.unlink()
+        if path.is_dir() and not os.access(path, os.W_OK):  # asked, not tried: in a bundle no reader may find a probe
+            number = errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(number, os.strerror(number))
 
 
 def _sync_folder(folder: Path) -> None:

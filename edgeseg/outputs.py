@@ -42,6 +42,17 @@ def check_suffix(option: str, path: Path | None, suffix: str) -> None:
         raise UsageError(f"{option} {path}: give a file name that ends in {suffix}")
 
 
+def check_no_run(option: str, path: Path) -> None:
+    """That ``path`` is no run's folder, whose own pictures have the names of what is written.
+
+    Raises:
+        UsageError: it is.
+    """
+    with disk_errors(path):
+        if any((path / name).is_file() for name in ("weights.safetensors", "last.ckpt")):
+            raise UsageError(f"{option} {path} is a run, whose own curves.png would be lost; give another folder")
+
+
 def check_outside(option: str, path: Path, *, folder: bool = False) -> None:
     """That ``path`` lies in no bundle; with ``folder``, that it is none either.
 

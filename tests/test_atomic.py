@@ -289,6 +289,14 @@ def test_read_only_disk(small_disk: Path) -> None:
         pytest.fail("no lock can be held here")
 
 
+def test_a_folder_that_is_there_is_asked_itself(small_disk: Path) -> None:
+    """Its parent can be written, it cannot: as a volume that is mounted read-only."""
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(OutputError, match="disk is on a read-only file system; choose another place"):
+        atomic.check_writable(small_disk)
+    assert names(small_disk.parent) == ["disk"]
+
+
 def test_sweep(tmp_path: Path) -> None:
     """What a dead process left goes; what a living one is writing, and what is not ours, stays."""
     dead = subprocess.Popen(["true"])

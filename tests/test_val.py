@@ -13,6 +13,7 @@ import pytest
 
 from edgeseg import manifest as mf
 from edgeseg import metrics
+from edgeseg.errors import OutputError
 
 
 def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
@@ -199,6 +200,33 @@ def test_out_that_cannot_be(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, 
     (tmp_path / "file").write_text("x")
     assert edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", tmp_path / "file").sentence(5)
     assert (tmp_path / "file").read_text() == "x"
+
+
+def test_out_in_a_run(tiny_bundle: Path, tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """Its curves.png is of the training."""
+    before = (tiny_run / "curves.png").read_bytes()
+    said = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", tiny_run).sentence(2)
+    assert f"--out {tiny_run} is a run, whose own curves.png would be lost; give another folder" in said
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "last.ckpt").write_bytes(b"x")
+    assert edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--out", begun).sentence(2)
+    assert (tiny_run / "curves.png").read_bytes() == before
+    assert not (tiny_run / "figures.csv").exists()
+
+
+def test_figures_outlive_a_full_disk(
+    tiny_bundle: Path, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr("edgeseg.val.write_outputs", full)
+    words = ["--out", tmp_path / "out", "--json", tmp_path / "v.json"]
+    done = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, *words)
+    assert done.code == 5
+    assert "Dice" in done.out
+    assert json.loads((tmp_path / "v.json").read_text())["n_images"] == 3
 
 
 def test_frames_it_was_trained_on_are_said(tiny_run: Path, tiny_data: Path, edgeseg_cli) -> None:

@@ -40,12 +40,13 @@ def command(
     """Measure a model on labelled frames."""
     from edgeseg import console
     from edgeseg.atomic import check_writable
-    from edgeseg.outputs import check_outside
+    from edgeseg.outputs import check_no_run, check_outside
     from edgeseg.val import validate, write_outputs
 
     screen = console.console(json_to, quiet=quiet)
     if out is not None:
         check_outside("--out", out, folder=True)
+        check_no_run("--out", out)
         check_writable(out)
     if rebuild:
         from edgeseg.bundle import open_model
@@ -67,8 +68,7 @@ def command(
         worst=12 if out else 0,
         quiet=quiet,
     )
-    written = write_outputs(report, out) if out is not None else []
-    screen.print(report.table())
-    if written:
-        screen.print(f"written: {', '.join(map(str, written))}")
+    screen.print(report.table())  # before anything is written: a disk that is full by now costs no figures
     console.write_json(report.json(), json_to)
+    if out is not None:
+        screen.print(f"written: {', '.join(map(str, write_outputs(report, out)))}")

@@ -21,7 +21,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
-from edgeseg.atomic import atomic_path
+from edgeseg.atomic import atomic_write
 from edgeseg.errors import InputError, ModelError
 
 # What Lightning and edgeseg's recorder take from a checkpoint without asking.
@@ -42,8 +42,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self._check = check
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        with atomic_path(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        data = io.BytesIO()  # torch makes an error of its own of a full disk
+        torch.save(checkpoint, data)
+        atomic_write(Path(path), data.getvalue())
 
     def load_checkpoint(
         self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -110,6 +112,24 @@ def test_a_flipped_bit_of_a_checkpoint_is_refused(tiny_run: Path, tmp_path: Path
         file.write_bytes(data)
         with pytest.raises(InputError, match=r"last\.ckpt: cannot be resumed from; remove it .*its part .* is not as"):
             AtomicCheckpointIO(lambda _: None).load_checkpoint(file)
+
+
+def test_a_checkpoint_on_a_full_disk(tmp_path: Path) -> None:
+    """torch.save makes a RuntimeError of it that tells of no disk."""
+    code = (
+        "import resource, signal, sys, torch; from edgeseg.errors import OutputError\n"
+        "from edgeseg.train.checkpoint import AtomicCheckpointIO\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try: AtomicCheckpointIO(print).save_checkpoint({'x': torch.zeros(9999)}, sys.argv[1])\n"
+        "except OutputError as error: print(error); sys.exit(error.exit_code)\n"
+    )
+    file = tmp_path / "last.ckpt"
+    file.write_text("old")
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True)
+    assert done.returncode == 5, done.stderr
+    assert done.stdout.startswith(f"cannot write {file}: File too large")
+    assert file.read_text() == "old"
+    assert [one.name for one in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 def test_whatever_fails_in_a_checkpoint_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
