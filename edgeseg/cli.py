@@ -164,15 +164,26 @@ def run(args: list[str] | None = None) -> int:
         if usage is not None:
             return usage
         return _bug(error, verbose=verbose)
+    ended = _ended()
+    if ended is not None:
+        return ended
+    return _stopped("interrupted", code) if code == _INTERRUPTED else code
+
+
+def _ended() -> int | None:
+    """What a signal of :data:`_ENDS` ends with, where one came."""
     for number in _ENDS:
         if number in _received:
             return _stopped(f"stopped by {number.name}", 128 + number)
-    return _stopped("interrupted", code) if code == _INTERRUPTED else code
+    return None
 
 
 def _bug(error: Exception, *, verbose: bool) -> int:
     if verbose:
         _trace(error)
+    ended = _ended()  # whatever a library makes of being stopped in its middle, it is no bug
+    if ended is not None:
+        return ended
     return _stopped(f"internal error: {type(error).__name__}: {error}; run again with --verbose and report it", 1)
 
 

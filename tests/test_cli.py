@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -128,6 +129,16 @@ def test_a_bug_of_ours(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.code == 1
     assert done.err == "edgeseg: internal error: ZeroDivisionError: by zero; run again with --verbose and report it\n"
     assert "Traceback" in edgeseg_cli("--verbose", "doctor").err
+
+
+def test_an_error_after_a_signal_is_no_bug(edgeseg_cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that is stopped in its middle may raise anything."""
+    from edgeseg import cli, doctor
+
+    monkeypatch.setattr(cli, "_received", [signal.SIGTERM])
+    for error in (ZeroDivisionError("x"), RuntimeError("worker exited unexpectedly"), OSError("y")):
+        monkeypatch.setattr(doctor, "examine", lambda error=error: (_ for _ in ()).throw(error))
+        assert edgeseg_cli("doctor").sentence(143) == "edgeseg: stopped by SIGTERM\n"
 
 
 def test_verbose_hides_passwords(edgeseg_cli) -> None:

@@ -42,6 +42,7 @@ from edgeseg.train.load import Start
 from edgeseg.train.module import Segmenter
 from edgeseg.train.recipe import Recipe, dump
 from edgeseg.train.recorder import Recorder
+from edgeseg.train.stop import Stop
 from edgeseg.train.teacher import Lessons, Teacher
 from edgeseg.train.unfold import settle, unfold
 from edgeseg.train.write import git_state, made_from, terms, write_run
@@ -292,7 +293,8 @@ def _fit(
     steps = settings.epochs * max(1, math.ceil(len(train_set) / devices) // settings.batch)
     module = Segmenter(net, settings, steps, lessons, deep)
     module.train()  # Lightning leaves modes as they are, and this one freezes what the recipe says
-    callbacks: list[Callback] = [recorder]
+    stop = Stop()
+    callbacks: list[Callback] = [recorder, stop]
     if settings.ema:
         # Told its device: it is asked before the network is moved there, and would average in main memory.
         average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
@@ -324,14 +326,19 @@ def _fit(
     path = checkpoint if resume and checkpoint.is_file() else None
     try:
         loaders = _Loaders(train_set, val_set, settings.batch, frames_device(devices))
-        trainer.fit(module, datamodule=loaders, ckpt_path=path, weights_only=True)
+        with stop.watching():
+            trainer.fit(module, datamodule=loaders, ckpt_path=path, weights_only=True)
+        stop.ask()
     except SystemExit as error:  # Lightning turns Ctrl-C into an exit of its own
+        stop.ask()
         raise KeyboardInterrupt from error
     except torch.OutOfMemoryError as error:
         raise BackendError("the GPU's memory does not hold this training; take a smaller --batch or --imgsz") from error
     except RuntimeError as error:
+        stop.ask()  # a signal to the whole group ends the process beside the training too
         # torch says so itself, or, where it waited for frames, in the error that its own came from.
-        if not any(re.search("killed by signal: (Killed|Term)", str(one)) for one in (error, error.__cause__)):
+        ended = "killed by signal: (Killed|Term)|exited unexpectedly"
+        if not any(re.search(ended, str(one)) for one in (error, error.__cause__)):
             raise
         raise BackendError(
             "the process that prepares frames beside the training was killed; if it was for want of memory, free "
