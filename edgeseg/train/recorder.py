@@ -86,7 +86,8 @@ class Recorder(Callback):
             UsageError: it is of a training with other settings.
         """
         for key, value in self.identity.items():
-            was = identity.get(key, "none")  # older checkpoints do not name what they could not have
+            # Older checkpoints do not name what they could not have, nor the validation frames that they had.
+            was = identity.get(key, value if key == "validation frames" else "none")
             if was != value:
                 raise UsageError(
                     f"{self.folder}: cannot resume, its {key} was {was} and is now {value}; "

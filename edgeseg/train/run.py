@@ -421,6 +421,8 @@ def _identity(
         "--seed": str(seed),
         "--data": ",".join(one.dataset.listing_sha256[:12] for one in data),
         "training frames": ",".join(list_sha256(one.splits.train)[:12] for one in data),
+        # They choose the epoch that is kept, and its rows in metrics.csv are compared.
+        "validation frames": ",".join(list_sha256(one.splits.val)[:12] for one in data),
     }
 
 

@@ -151,6 +151,22 @@ def test_resume_with_other_frames(tiny_run: Path, data: Path, tmp_path: Path, ed
     assert "its --data was" in edgeseg_cli(*words).sentence(2)
 
 
+def test_resume_with_other_validation_frames(data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    """They are the same files, and the same training frames; checkpoints of before do not tell theirs."""
+    stems = sorted(file.stem for file in (data / "images").iterdir())
+    for name, some in (("train", stems[:8]), ("val", stems[8:10]), ("test", stems[10:])):
+        (data / f"{name}.txt").write_text("\n".join(some))
+    run = tmp_path / "run"
+    words = ["train", *QUICK, "--data", data, "--epochs", 1, "--out", run]
+    assert edgeseg_cli(*words).code == 0
+    (data / "val.txt").write_text(stems[9])
+    assert "its validation frames was" in edgeseg_cli(*words, "--resume").sentence(2)
+    checkpoint = torch.load(run / "last.ckpt", weights_only=True)
+    del checkpoint["callbacks"]["Recorder"]["identity"]["validation frames"]
+    torch.save(checkpoint, run / "last.ckpt")
+    assert edgeseg_cli(*words, "--resume").code == 0
+
+
 def test_out_that_exists(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
     words = ["train", *QUICK, "--data", tiny_data, "--epochs", 1]
     before = (tiny_run / "manifest.json").read_bytes()
