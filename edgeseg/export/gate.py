@@ -46,6 +46,11 @@ class Measured:
     version: str = ""
 
     @property
+    def has_targets(self) -> bool:
+        """Whether any frame shows a target; without one Dice is 1 or 0 and says nothing of masks."""
+        return any(image.figures["sensitivity"] is not None for image in self.tally.images)
+
+    @property
     def drop(self) -> float:
         return float(np.mean(self.drops)) if self.drops else 0.0
 

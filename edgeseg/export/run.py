@@ -72,7 +72,8 @@ def export_run(
 
     Args:
         source: a run, or a bundle whose float graph is used again.
-        data: labelled frames for gates and report; without any the gate is *parity*, on phantom frames.
+        data: labelled frames for gates and report; without any the gate is *parity*, on phantom frames, as where
+            none of them shows a target.
         split: of the gate's frames; the validation split by default, never the test split.
         out: the bundle; RUN/NAME.edgeseg, or the bundle itself, by default.
         opset: of the float graph.
@@ -109,10 +110,13 @@ def export_run(
     for backend in check.ENGINES if selections else ():
         step(f"evaluating the float graph on {backend}")
         reference[backend] = gate.measure("float", backend, graph.data, selections, run)
+    told = any(one.has_targets for found in reference.values() for one in found)
+    if reference and not told:
+        step("the frames show no target, so no accuracy can be measured: the gate is parity")
     some = frames[:: max(1, len(frames) // QUANTISED_PARITY_FRAMES)]
     reference_there = reference.get("onnxruntime", [])
     made = int8.make(graph.data, run, source, wanted, calibrate_on, reference_there, some, step, calibrated=calibrated)
-    entries = [Form(float_entry(graph.data, run, graph.opset, "passed" if reference else "parity"), graph.data)]
+    entries = [Form(float_entry(graph.data, run, graph.opset, "passed" if told else "parity"), graph.data)]
     entries += [Form(form_entry(name, made, run), graph_) for name, graph_ in made.graphs.items()]
     measured = [*(one for found in reference.values() for one in found), *made.measured]
     evaluations = [evaluation(one, "gate", parity_db=parity_db(one, graph.data, made, some)) for one in measured]
@@ -250,7 +254,7 @@ def float_entry(graph: bytes, run: mf.Manifest, opset: int, gate: mf.Gate) -> mf
 def form_entry(name: str, made: int8.Made, run: mf.Manifest) -> mf.Graph:
     """The manifest's entry of an emitted graph."""
     recipe, data = forms.GRAPHS[name], made.graphs[name]
-    passed = any(one.subject == name for one in made.measured)
+    passed = any(one.subject == name and one.has_targets for one in made.measured)
     quantised = recipe.precision == "int8"
     return mf.Graph(
         name=name,

@@ -29,16 +29,16 @@ def level_of(net: FrameNet) -> Tensor:
     return head.bias
 
 
-def target_share(frames: Frames) -> float:
-    """Share of target pixels in labelled frames.
+def target_share(frames: Frames, what: str = "centre = true") -> float:
+    """Share of target pixels in labelled frames; ``what``: of the recipe needs them, for the error.
 
     Raises:
-        DataError: there is none, or nothing else, so that no level would fit.
+        DataError: there is none, or nothing else, so that no level would fit and there is no AUC.
     """
     shares = [float((frames[index][1] > 0).double().mean()) for index in range(len(frames))]
     share = sum(shares) / len(shares)
     if not 0 < share < 1:
-        raise DataError("the recipe's centre = true needs validation frames with and without target pixels; add some")
+        raise DataError(f"the recipe's {what} needs validation frames with and without target pixels; add some")
     return share
 
 

@@ -173,6 +173,8 @@ def train(
             )
         if recipe.train.centre:
             target_share(val_set)  # told before a training, not after it
+        if recipe.train.keep == "best auc":  # else it would be 0 in every epoch, and the first one kept
+            target_share(val_set, 'keep = "best auc"')
         if start_from is not None and start_from.folded:
             shown = list(train_set.some(SETTLE))
             with progress(quiet=quiet) as bar:

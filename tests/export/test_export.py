@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -191,6 +192,20 @@ def test_without_data_the_gate_is_parity(tiny_run: Path, tmp_path: Path, edgeseg
     assert done.json["bundle"] == str(run / "tiny-run.edgeseg")
     assert done.json["graphs"][0]["gate"] == "parity"
     assert done.json["evaluations"] == []
+
+
+def test_without_a_target_the_gate_is_parity(tiny_run: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    data = Path(shutil.copytree(tiny_data, tmp_path / "negatives", ignore=shutil.ignore_patterns("*.mp4")))
+    for file in (data / "masks").iterdir():
+        cv2.imwrite(str(file), np.zeros((120, 160), np.uint8))
+    stems = sorted(file.stem for file in (data / "images").iterdir())
+    for name, some in (("train", stems[4:]), ("val", stems[:4])):
+        (data / f"{name}.txt").write_text("\n".join(some))
+    words = ["--data", data, "--int8", "--max-dice-drop", 100, "--out", tmp_path / "one.edgeseg", "--json", "-"]
+    done = edgeseg_cli("export", tiny_run, *words)
+    assert done.code == 0, done.err
+    assert {one["name"]: one["gate"] for one in done.json["graphs"]}.keys() >= {"float", "int8-cpu"}
+    assert {one["gate"] for one in done.json["graphs"]} == {"parity"}
 
 
 def test_export_over_an_old_bundle(tiny_run: Path, tiny_bundle: Path, tmp_path: Path, edgeseg_cli) -> None:

@@ -76,6 +76,15 @@ def test_a_sound_table_keeps_every_layer(small: Any, labelled: tuple[Spec, Selec
     assert outcome.float_layers == said == []
 
 
+def test_frames_without_a_target_measure_no_masks(small: Any, labelled: tuple[Spec, Selection]) -> None:
+    spec, selection = labelled
+    for empty, told in ((False, True), (True, False)):
+        for pair in selection.pairs if empty else ():
+            cv2.imwrite(str(pair.mask), np.zeros((48, 64), np.uint8))
+        (one,) = gate.measure("float", "onnxruntime", small.graph, [selection], spec)
+        assert one.has_targets == told
+
+
 def test_a_budget_that_cannot_hold_is_exit_7(small: Any, labelled: tuple[Spec, Selection]) -> None:
     with pytest.raises(GateError, match="every layer is back in float") as caught:
         search(small, small.table, labelled, -1.0)

@@ -232,6 +232,16 @@ def test_wrong_data_is_named(data: Path, tmp_path: Path, edgeseg_cli) -> None:
     assert not (out / "manifest.json").exists()
 
 
+def test_best_auc_needs_targets(data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    file, out = tmp_path / "own.toml", tmp_path / "out"
+    file.write_text('name = "own"\nextends = "npnet-phantom"\ntrain.keep = "best auc"\n')
+    for mask in (data / "masks").iterdir():
+        cv2.imwrite(str(mask), np.zeros((120, 160), np.uint8))
+    said = edgeseg_cli("train", file, *QUICK[1:], "--data", data, "--epochs", 1, "--out", out).sentence(3)
+    assert 'keep = "best auc" needs validation frames with and without target pixels; add some' in said
+    assert not (out / "last.ckpt").exists()
+
+
 def test_failing_at_once_leaves_nothing(tmp_path: Path, edgeseg_cli) -> None:
     (tmp_path / "empty").mkdir()
     out = tmp_path / "out"
