@@ -108,10 +108,9 @@ class Report:
         size, levels = "×".join(map(str, self.imgsz)), ", ".join(map(str, self.thresholds))
         table.caption = f"{self.engine}; input {size}; threshold {levels}/255; {where}"
         if self.trained is None:
-            table.caption += (
-                "; NOT KNOWN how many of these images the model was trained on: it knew a data set of this name, with "
-                "other files or lists"
-            )
+            bare = "weights_sha256" not in self.provenance
+            why = "a bare graph does not tell" if bare else "it knew a data set of this name, with other files or lists"
+            table.caption += f"; NOT KNOWN how many of these images the model was trained on: {why}"
         known = [group for group in self.groups if group is not None]
         if known:
             number = len(set(known))

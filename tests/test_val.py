@@ -30,6 +30,17 @@ def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path
     assert graph.json["pooled"] != {}
     assert graph.json["n_images"] == 12  # no manifest, no lists: all pairs
     assert "phantom all" in graph.json["frames"]
+    assert (graph.json["trained_on"], graph.json["trained_beside"]) == (None, None)
+    shown = edgeseg_cli("val", tiny_bundle / "graphs" / "float.onnx", "--data", tiny_data).out
+    assert "NOT KNOWN how many of these images the model was trained on: a bare graph does not" in " ".join(
+        shown.split()
+    )
+
+
+def test_a_copy_of_a_set_is_refused(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:
+    copy = shutil.copytree(tiny_data, tmp_path / "copy")
+    said = edgeseg_cli("val", tiny_bundle, "--data", tiny_data, "--data", copy).sentence(2)
+    assert f"--data {copy}: holds the files of {tiny_data}; its frames would count twice" in said
 
 
 def test_another_size(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:

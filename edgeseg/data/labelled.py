@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgeseg.data.dataset import Dataset, Pair
 from edgeseg.data.layouts import open_dataset
+from edgeseg.data.select import refuse_copies
 from edgeseg.data.splits import Splits, resolve
 from edgeseg.errors import UsageError
 
@@ -43,12 +44,5 @@ def open_labelled(data: list[Path], seed: int, train_list: Path | None, val_frac
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"two data sets are named {twice}; rename one of their folders, or give --data once")
-    if len(out) > 1:  # else nothing reads all files just for this
-        first = {one.dataset.listing_sha256: one.dataset for one in reversed(out)}
-        for one in out:
-            same = first[one.dataset.listing_sha256]
-            if same is not one.dataset:
-                raise UsageError(
-                    f"--data {one.dataset.root}: holds the files of {same.root}; its frames would count twice"
-                )
+    refuse_copies([one.dataset for one in out])
     return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,17 +39,30 @@ def select(data: list[Path], split: str | None, default: str, manifest: mf.Manif
         manifest: of the model; None for a bare graph.
 
     Raises:
-        UsageError: a folder given twice, whose frames would count twice.
+        UsageError: a folder given twice, or a copy of it, whose frames would count twice.
         DataError: nothing there, or a split that cannot be found again.
     """
     places = [root.resolve() for root in data]
     for root, place in zip(data, places, strict=True):
         if places.count(place) > 1:
             raise UsageError(f"--data {root}: is given twice; its frames would count twice")
-    out = [_select(open_dataset(root), split, default, manifest) for root in data]
+    sets = [open_dataset(root) for root in data]
+    refuse_copies(sets)
+    out = [_select(dataset, split, default, manifest) for dataset in sets]
     if not any(selection.pairs for selection in out):
         raise DataError(f"{', '.join(map(str, data))}: the {split or default} split is empty")
     return out
+
+
+def refuse_copies(sets: Sequence[Dataset]) -> None:
+    """Raises: UsageError if two sets hold the same files, however their folders are named."""
+    if len(sets) < 2:
+        return  # all files need not be read just for this
+    first = {one.listing_sha256: one for one in reversed(sets)}
+    for one in sets:
+        same = first[one.listing_sha256]
+        if same is not one:
+            raise UsageError(f"--data {one.root}: holds the files of {same.root}; its frames would count twice")
 
 
 def to_choose(data: list[Path], split: str | None, manifest: mf.Manifest) -> list[Selection]:
@@ -90,10 +103,13 @@ def seen(selection: Selection, manifest: mf.Manifest | None) -> tuple[int, int] 
     """How many frames of a selection the model was trained on, and how many others are of the same groups.
 
     Groups are sequences or patients. What the models before it were trained on counts too. None where that is not
-    known: one of them was trained on a set of this name or of these files, and its split cannot be found again.
+    known: one of them was trained on a set of this name or of these files, and its split cannot be found again; or
+    it is a bare graph, of which nothing is.
     """
+    if manifest is None:
+        return None
     trained: set[str] = set()
-    for one in [] if manifest is None else manifest.training.lineage:
+    for one in manifest.training.lineage:
         try:
             found = trained_split(selection.dataset, "train", one, "")
         except DataError:
