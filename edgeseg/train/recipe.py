@@ -76,7 +76,6 @@ Share = Annotated[float, Field(ge=0)]
 Angle = Annotated[float, Field(ge=0, le=180)]
 Stretch = Annotated[float, Field(ge=0, le=0.9)]  # at 1 an axis may become a point
 Factor = Annotated[float, Field(ge=0, le=3)]  # less 1: up to 4 times, as far as `near` goes
-MOST_CLASSES = 65  # background and a manifest's 64 channels
 # What of a recipe a run's manifest repeats.
 REPEATED = {"name", "modality", "classes", "input", "terms", "use"}
 
@@ -108,7 +107,7 @@ class Optimise(Part):
     them, see :mod:`edgeseg.train.operating`; "fixed" is what the recipe says. ``patch``: side of the squares that are
     drawn from the frames (0: whole frames), ``patches`` of them (or draws of the whole) from each frame in an epoch.
     ``distil``: share of the ``--teacher`` run's probability in the loss, ``hint``: weight of its features' error, see
-    :mod:`edgeseg.train.teacher`; a single class only. ``deep``: weight of the loss of inner layers, see
+    :mod:`edgeseg.train.teacher`. ``deep``: weight of the loss of inner layers, see
     :mod:`edgeseg.train.deep`. ``centre``: after training the
     mean probability is set to the share of targets, see :mod:`edgeseg.train.centre`. ``pretrained``: begin with
     published weights, where the network has some (``effunet``). ``freeze_norms``: batch norms keep the mean and
@@ -153,8 +152,7 @@ class Augmentation(Part):
 
     A fraction is how often, or how far: 1 is as dark as black, a side of the frame, the whole range of grey.
 
-    ``paste``: share of the frames that get another frame's target, see :mod:`edgeseg.data.paste`; whole frames and one
-    class only.
+    ``paste``: share of the frames that get another frame's target, see :mod:`edgeseg.data.paste`; whole frames only.
     """
 
     flip: bool = False
@@ -185,7 +183,7 @@ class Recipe(Part):
     description: str
     modality: Literal["colonoscopy", "dermoscopy", "fundus", "ct", "other"]
     network: Network
-    classes: Annotated[list[OwnClass], Field(max_length=MOST_CLASSES)]
+    classes: list[OwnClass]
     input: Input
     min_area: Fraction = 0.0
     train: Optimise
@@ -196,13 +194,11 @@ class Recipe(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_classes(self.classes)
-        if self.augmentation.paste and (self.train.patch or len(self.classes) > 2):
-            raise ValueError("paste needs whole frames and a single class beside the background")
-        for name in ("negative", "near"):
+        if len(self.classes) > 2:  # bundles may have more, data sets' masks hold two values
+            raise ValueError("classes: give the background and one more; masks tell no further classes apart")
+        for name in ("negative", "near", "paste"):
             if getattr(self.augmentation, name) and self.train.patch:
                 raise ValueError(f"{name} needs whole frames; take patch or {name} out")
-        if self.train.taught and len(self.classes) > 2:
-            raise ValueError("distil and hint need a single class beside the background")
         return self
 
 
