@@ -164,9 +164,9 @@ def bootstrap_ci95(
 
     Frames of one sequence or patient are alike: drawn one by one, many of them would make the interval far too narrow.
     So groups are drawn, and then frames in each, both with replacement (Davison and Hinkley, Bootstrap Methods and
-    their Application, 1997, section 3.8, discuss this and whole groups). It is meant to err on the wide side, by up
-    to 1.4 times where frames of a group are no more alike than others: whole groups alone, when they are few, may
-    agree by chance.
+    their Application, 1997, section 3.8, discuss this and whole groups). Where frames of a group are no more alike
+    than others it is too wide, by up to 1.4 times: whole groups alone, when they are few, may agree by chance. Where
+    they are alike and there are fewer than about ten groups it is too narrow, as percentiles of few values are.
 
     Args:
         values: one an image.
