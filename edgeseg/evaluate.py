@@ -65,6 +65,11 @@ def compare(
         if pair.fov is None:
             raise DataError(f"{pair.image}: has no field-of-view mask; use --area frame")
         inside = read_mask(pair.fov, threshold=True) > 0
+        if inside.shape != truth.shape:
+            sizes = [f"{one.shape[1]}x{one.shape[0]}" for one in (truth, inside)]
+            raise DataError(f"{pair.image} is {sizes[0]} but its field of view {sizes[1]} ({pair.fov.name})")
+        if not inside.any():
+            raise DataError(f"{pair.fov}: is black all over, so nothing lies in the field of view; use --area frame")
     figures = tally.add(pair.stem, probability.max(0), predicted, truth > 0, inside)
     return Comparison(pair, frame, truth > 0, predicted, figures)
 

@@ -59,8 +59,10 @@ def load(kind: str, name: str, shape: type[Shape]) -> Shape:
     """
     file = find(kind, name)
     try:
-        return shape.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        value = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets in brackets
         raise InputError(f"{file}: is not TOML ({error})") from error
+    try:
+        return shape.model_validate(value)
     except ValidationError as error:
         raise InputError(f"{file}: {first_error(error)}") from error

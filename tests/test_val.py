@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,10 @@ import pytest
 
 from edgeseg import manifest as mf
 from edgeseg import metrics
-from edgeseg.errors import OutputError
+from edgeseg.bundle import open_model
+from edgeseg.data.layouts import open_dataset
+from edgeseg.errors import DataError, OutputError
+from edgeseg.evaluate import evaluate
 
 
 def test_run_and_bundle_agree(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edgeseg_cli) -> None:
@@ -205,6 +209,20 @@ def test_wrong_engines(tiny_run: Path, tiny_bundle: Path, tiny_data: Path, edges
     said = edgeseg_cli("val", tiny_run, "--data", tiny_data, "--backend", "openvino").sentence(2)
     assert "is a run, which has no engine yet; make one with: edgeseg export" in said
     assert "no such run" in edgeseg_cli("val", "nothing", "--data", tiny_data).sentence(3)
+
+
+def test_fields_of_view_that_are_none(tiny_bundle: Path, data: Path, tmp_path: Path) -> None:
+    pair, file = open_dataset(data).pairs[0], tmp_path / "fov.png"
+    spec = open_model(tiny_bundle).spec
+    for size, said in (
+        ((120, 160), "fov.png: is black all over"),
+        ((60, 80), "is 160x120 but its field of view 80x60"),
+    ):
+        cv2.imwrite(str(file), np.zeros(size, np.uint8))
+        with pytest.raises(DataError, match=said):
+            evaluate(
+                [replace(pair, fov=file)], lambda x: np.zeros((1, *x.shape[:2]), np.uint8), spec, [128], area="fov"
+            )
 
 
 def test_out_that_cannot_be(tiny_bundle: Path, tiny_data: Path, tmp_path: Path, edgeseg_cli) -> None:

@@ -80,6 +80,7 @@ ImageSize = Annotated[str | None, typer.Option("--imgsz", metavar="HxW", help="N
 
 LARGEST = 16384
 LARGEST_SEED = 2**32 - 1  # NumPy's
+MOST = 10**6  # epochs or frames a step, as recipes have it
 
 
 def parse_size(text: str, option: str = "--imgsz") -> tuple[int, int]:

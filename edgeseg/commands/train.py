@@ -19,8 +19,12 @@ def command(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run folder; default runs/RECIPE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")] = False,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's.")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Frames a step, likewise.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, max=options.MOST, help="Instead of the recipe's.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, max=options.MOST, help="Frames a step, likewise.")
+    ] = None,
     time: Annotated[
         float | None,
         typer.Option("--time", min=0.001, metavar="HOURS", help="Train for this long instead of --epochs."),
@@ -54,6 +58,7 @@ def command(
     from edgeseg.train.run import check_settings, follows, train
     from edgeseg.train.write import made_from, terms
 
+    options.check_finite({"--time": time})
     if time is not None and (epochs is not None or resume or devices > 1):
         raise UsageError("--time ends by one clock: give it without --epochs, --resume and --devices")
     loaded, sha256 = recipes.load(recipe)

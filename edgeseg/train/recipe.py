@@ -30,9 +30,9 @@ FOLDER = Path(__file__).parent / "recipes"
 
 
 class Part(BaseModel):
-    """Unknown keys are refused: a misspelt setting must not be ignored."""
+    """Unknown keys are refused: a misspelt setting must not be ignored. Neither is ``true`` a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class OwnFit(Fit):
@@ -48,9 +48,10 @@ class OwnClass(Class):
 
 
 class OwnStep(Step):
-    """See :class:`OwnFit`."""
+    """See :class:`OwnFit`. Of no limit, 0 or less, OpenCV makes none at all."""
 
     model_config = ConfigDict(extra="forbid")
+    clip_limit: Annotated[float, Field(gt=0)]
 
 
 class OwnWindow(Window):
@@ -73,6 +74,7 @@ class OwnUse(Use):
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10**6)]
 Angle = Annotated[float, Field(ge=0, le=180)]
 Stretch = Annotated[float, Field(ge=0, le=0.9)]  # at 1 an axis may become a point
 Factor = Annotated[float, Field(ge=0, le=3)]  # less 1: up to 4 times, as far as `near` goes
@@ -116,14 +118,14 @@ class Optimise(Part):
     (Wortsman et al., arXiv 2109.01903, their 1 - α).
     """
 
-    epochs: Annotated[int, Field(ge=1)]
-    batch: Annotated[int, Field(ge=1)]
+    epochs: Count
+    batch: Count
     optimizer: Literal["adam", "adamw"] = "adam"
     lr: Positive
     betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = [0.9, 0.999]
     weight_decay: Share = 0.0
     schedule: Literal["constant", "poly", "cosine"] = "constant"
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Annotated[int, Field(ge=0, le=10**6)] = 0
     loss: Literal["ce", "dice_ce", "dice_focal", "frame_dice_ce", "every_frame_dice_ce"] = "ce"
     positive_weight: Positive = 1.0
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -131,8 +133,8 @@ class Optimise(Part):
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     threshold_rule: Literal["fixed", "max dice", "sensitive"] = "fixed"
     min_area_rule: Literal["fixed", "max dice"] = "fixed"
-    patch: Annotated[int, Field(ge=0)] = 0
-    patches: Annotated[int, Field(ge=1)] = 1
+    patch: Annotated[int, Field(ge=0, le=10**6)] = 0
+    patches: Count = 1
     distil: Fraction = 0.0
     hint: Share = 0.0
     deep: Share = 0.0
@@ -255,7 +257,7 @@ def _read(file: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], bytes]:
         value = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets in brackets
         raise InputError(f"{file}: is not TOML ({error})") from error
     if "extends" not in value:
         return value, data

@@ -65,6 +65,10 @@ def test_unknown_and_broken(tmp_path: Path) -> None:
     bad.write_text('name = "bad"\ndescription = ""\n[[sources]]\nframes = 4\nsplit = "test"\n')
     with pytest.raises(InputError, match="never from val or test"):
         recipes.load(KIND, str(bad), Recipe)
+    for value in ("9" * 5000, "[" * 3000 + "]" * 3000):
+        bad.write_text(f"seed = {value}\n")
+        with pytest.raises(InputError, match=r"bad\.toml: is not TOML"):
+            recipes.load(KIND, str(bad), Recipe)
 
 
 def test_options_of_export() -> None:

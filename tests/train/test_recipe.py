@@ -152,6 +152,16 @@ MORE = '[[classes]]\nname = "{0}"\ncolor = "#ffffff"\nthreshold = 128\n'
 WRONG = [
     ("epochs = 8", "epochs = 0", "train.epochs"),
     ("epochs = 8", "epochs = 'many'", "train.epochs"),
+    ("epochs = 8", "epochs = true", "train.epochs"),
+    ("epochs = 8", f"epochs = 1{'0' * 31}", "train.epochs"),
+    ("epochs = 8", f"epochs = {'9' * 5000}", "is not TOML"),
+    ("epochs = 8", f"epochs = {'[' * 3000}{']' * 3000}", "is not TOML"),
+    ("lr = 1e-3", "lr = true", "train.lr"),
+    (
+        "width = 192",
+        'width = 192\nsteps = [{ op = "clahe", clip_limit = -1.0, tiles = 8 }]',
+        "input.steps.0.clip_limit",
+    ),
     ("epochs = 8", "epoch = 8", "train.epochs: Field required"),
     ("epochs = 8", "epochs = 8\nepoch = 9", "train.epoch: is no known key"),
     ("batch = 4", "batch = -1", "train.batch"),

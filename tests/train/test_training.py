@@ -263,6 +263,9 @@ def test_failing_at_once_leaves_nothing(tmp_path: Path, edgeseg_cli) -> None:
         (["--split", "none.txt"], 3, r"none\.txt: cannot be read"),
         (["--recipe-is-no-option", "1"], 2, None),
         (["--epochs", "0"], 2, None),
+        (["--epochs", "9" * 20], 2, None),
+        (["--batch", "9" * 20], 2, None),
+        (["--time", "inf"], 2, "--time inf: give a finite number"),
         (["--seed", "-1"], 2, None),
     ],
 )
