@@ -114,10 +114,10 @@ def test_every_stored_result_of_a_whole_run_has_a_row() -> None:
     beside |= {"npnet-frames-chain.cvc-test.json"}
     beside |= {"effunet-cvc-frames.cvc-test.json", "effunet-frames.cvc-test.json", "effunet-skin-long.isic-test.json"}
     beside |= {f"dnlnet-vessel.drive-test-fov-{precision}.json" for precision in ("int8", "fp32")}
-    beside |= {
-        f"npnet-polyp.{name}.json"
-        for name in ("colondb", "neopolyp-test", "endotect", "endotect-negative", "colon-free-test")
-    }
+    elsewhere = ("colondb", "endotect", "endotect-negative", "colon-free-test")
+    beside |= {f"{run}.{name}.json" for run in ("npnet-polyp", "npnet-polyp-hospitals") for name in elsewhere}
+    beside |= {"npnet-polyp.bkai.json", "npnet-polyp-hospitals.neopolyp-test.json"}
+    beside |= {f"npnet-polyp-hospitals.{name}-test.json" for name in ("cvc", "kvasir")}
     beside |= {f"dnlnet-vessel.chase-{part}.json" for part in ("train", "test", "test-own")}
     beside |= {"dnlnet-vessel.stare.json", "dnlnet-vessel.hrf-test.json"}
     missing = {one.file for one in papers.load(folder) if one.file not in used}
