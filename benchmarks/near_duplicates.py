@@ -58,12 +58,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--correlation", type=float, default=0.97)
     args = parser.parse_args()
+    if (args.folder / "groups.csv").exists():
+        parser.error(f"{args.folder / 'groups.csv'} is there; it would be lost")
     files = {
         stem: file
         for part in ("images", "negatives")
         if (args.folder / part).is_dir()
         for stem, file in find_images(args.folder / part).items()
     }
+    if not files:
+        parser.error(f"{args.folder}: no images/ and no negatives/ with frames")
     frames = track(files.values(), "reading", transient=True)
     groups = groups_of(np.stack([thumbnail(read_frame(file)) for file in frames]), args.correlation)
     text = io.StringIO()

@@ -209,7 +209,7 @@ def read_mask(path: Path, *, threshold: bool = False) -> Image:
             f"(such as {values[odd[0]]}); save it as PNG without smoothing"
         )
     mask = (grey > 0).astype(np.uint8)
-    if not mask.any() and _drawn_in_alpha(path):
+    if mask.all() == mask.any() and _drawn_in_alpha(path):  # all of one value
         raise DataError(f"{path}: has its mask in the transparency alone, which is not read; save it as 0 and 255")
     return mask
 
@@ -265,7 +265,8 @@ def count_pages(path: Path) -> int:
 def _not_in_the_dark(path: Path, image: NDArray[Any]) -> None:
     """Of 16 bits the upper 8 are kept: of what a sensor of 12 bits gives nothing would be left to see."""
     brightest = int(image.max())
-    if image.dtype.itemsize == 2 and 0 < brightest < 1 << 12:
+    # Below half of the 12 bits it may as well be a dark frame of 16, such as one under a lens cap.
+    if image.dtype.itemsize == 2 and 1 << 11 <= brightest < 1 << 12:
         raise DataError(
             f"{path}: has 16 bits a pixel and no value above {brightest}, so it would be read as almost black; "
             "scale it to the range of 16 bits, or save it with 8"

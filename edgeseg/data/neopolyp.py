@@ -24,7 +24,10 @@ def neopolyp(root: Path) -> Dataset | None:
     images, masks = (_unpacked(root / part) for part in ("train", "train_gt"))
     if not images.is_dir() or not masks.is_dir():
         return None
-    pairs = pair_up(find_images(images), find_images(masks), root=root, grey_masks=True)
+    truths = find_images(masks)
+    if any(file.suffix.lower() not in (".jpeg", ".jpg") for file in truths.values()):
+        return None  # someone's own, with folders of these names: its masks may hold 0 and 1
+    pairs = pair_up(find_images(images), truths, root=root, grey_masks=True)
     return Dataset("neopolyp", root, pairs, TERMS, "colonoscopy", own_lists(root))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseg import console
 from edgeseg.atomic import check_writable, disk_errors, written_through
 from edgeseg.commands.options import Codec
+from edgeseg.data.dataset import IMAGE_SUFFIXES
 from edgeseg.errors import OutputError, UsageError
 from edgeseg.outputs import check_outside
 from edgeseg.stream.sinks.encoder import SUFFIXES, growing_name
@@ -157,11 +158,17 @@ def _check_labels(masks: Path, pictures: list[Path]) -> None:
     for folder in sorted({one for file in pictures for one in (file.absolute().parent, file.resolve().parent)}):
         labels = folder.parent / "masks"
         if folder.name in ("images", "negatives") and labels.resolve() == masks.resolve():
-            raise UsageError(f"{masks} is where the data set {folder.parent} has its labels; write somewhere else")
+            raise UsageError(f"{masks} is where a data set has its labels, beside {folder.name}/; write somewhere else")
+    others = {one.stem: one for one in masks.glob("*") if one.suffix.lower() in IMAGE_SUFFIXES[1:]}  # but .png
     for name in names_of(pictures):
         file = masks / f"{name}.png"
+        if name in others:
+            raise UsageError(f"{others[name]} would have a mask of its name beside it; write somewhere else")
         if file.exists() and not written_here(file):
-            raise UsageError(f"{file} is no mask that edgeseg infer wrote; move it away or write somewhere else")
+            raise UsageError(
+                f"{file} was not written by this version of edgeseg infer, or was saved again since; move the masks in "
+                f"{masks} away or write somewhere else"
+            )
 
 
 def read_by(stream: str, source: FrameSource) -> set[Path]:

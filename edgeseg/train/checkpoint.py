@@ -53,7 +53,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         weights_only: bool | None = None,  # noqa: FBT001 - Lightning's signature
     ) -> dict[str, Any]:
         try:
-            out = _load(Path(path).read_bytes())
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        try:
+            out = _load(data)
+        except MemoryError:
+            raise
         except pickle.UnpicklingError as error:
             raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error
         except Exception as error:  # whatever it is that bytes from outside lead torch or zipfile to

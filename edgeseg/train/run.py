@@ -339,7 +339,7 @@ def _fit(
     except RuntimeError as error:
         stop.ask()  # a signal to the whole group ends the process beside the training too
         # torch says so itself, or, where it waited for frames, in the error that its own came from.
-        ended = "killed by signal: (Killed|Term)|exited unexpectedly"
+        ended = "killed by signal: (Killed|Term)"
         if not any(re.search(ended, str(one)) for one in (error, error.__cause__)):
             raise
         raise BackendError(

@@ -59,6 +59,7 @@ class Stop(Callback):
         """Calls the handler of a signal that came; it mostly raises."""
         if self._again is not None:
             self._again()
+            self._again = None  # it does not raise: an embedding program's own, which is done
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int

@@ -30,3 +30,7 @@ def test_a_chain_of_frames_that_look_alike_is_one_group(tmp_path: Path, monkeypa
     groups = {pair.stem: pair.group for pair in open_dataset(tmp_path).pairs}
     assert groups["a"] == groups["c"] == groups["d"] == groups["e"]
     assert len({groups["a"], groups["b"], groups["flat"]}) == 3
+    written = (tmp_path / "groups.csv").read_bytes()
+    with pytest.raises(SystemExit):  # it may be somebody's list of patients
+        near_duplicates.main()
+    assert (tmp_path / "groups.csv").read_bytes() == written

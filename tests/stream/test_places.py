@@ -70,7 +70,7 @@ def test_labels_of_a_data_set_stay(tiny_bundle: Path, tiny_data: Path, tmp_path:
         (tmp_path / "link", ["--masks", own / "images" / ".." / "masks"]),
     ):
         said = edgeseg_cli("infer", "--stream", stream, "--model", tiny_bundle, *words).sentence(2)
-        assert "has its labels; write somewhere else" in said
+        assert "has its labels, beside " in said
         assert {file: file.read_bytes() for file in own.rglob("*") if file.is_file()} == before
 
 
@@ -83,9 +83,11 @@ def test_masks_that_somebody_drew_stay(tiny_bundle: Path, tiny_data: Path, tmp_p
     cv2.imwrite(str(corrected), cv2.imread(str(corrected), cv2.IMREAD_UNCHANGED))
     (masks / "0004.png").unlink()
     before = corrected.read_bytes()
-    assert f"{corrected} is no mask that edgeseg infer wrote" in edgeseg_cli(*call).sentence(2)
+    assert f"{corrected} was not written by this version of edgeseg infer" in edgeseg_cli(*call).sentence(2)
     assert corrected.read_bytes() == before
     assert not (masks / "0004.png").exists()
+    corrected.rename(masks / "0003.jpeg")  # labels of another kind: two files of one stem are no data set any more
+    assert "0003.jpeg would have a mask of its name beside it" in edgeseg_cli(*call).sentence(2)
 
 
 def test_outputs_have_names_of_their_own(tmp_path: Path) -> None:

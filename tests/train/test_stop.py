@@ -35,6 +35,21 @@ def test_a_lost_signal_is_asked_again(stage: str) -> None:
     Stop().ask()
 
 
+def test_a_handler_that_does_not_raise_is_asked_once() -> None:
+    """Such as an embedding program's, that opens its log anew."""
+    times: list[int] = []
+    usual = signal.signal(signal.SIGHUP, lambda number, frame: times.append(number))
+    stop = Stop()
+    try:
+        with stop.watching():
+            os.kill(os.getpid(), signal.SIGHUP)
+            stop.ask()
+            stop.ask()
+    finally:
+        signal.signal(signal.SIGHUP, usual)
+    assert times == [signal.SIGHUP]
+
+
 def test_ctrl_c_while_a_pass_is_taken_down(
     tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edgeseg_cli
 ) -> None:
