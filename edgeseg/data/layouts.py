@@ -198,9 +198,9 @@ def read_groups(file: Path) -> dict[str, str]:
     groups: dict[str, str] = {}
     for row in rows:
         stem, group = (row["stem"] or "").strip(), (row["group"] or "").strip()
-        if stem in groups:
+        if stem and stem in groups:
             raise DataError(f"{file}: lists {stem} twice; a stem is of one group")
-        if group:
+        if stem and group:
             groups[stem] = group
     return groups
 

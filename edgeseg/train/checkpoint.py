@@ -58,7 +58,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         try:
             out = _load(data)
-        except MemoryError:
+        except MemoryError:  # no fault of the file's
             raise
         except pickle.UnpicklingError as error:
             raise InputError(f"{path}: holds more than tensors and is not loaded; remove it to start again") from error

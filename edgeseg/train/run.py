@@ -339,8 +339,7 @@ def _fit(
     except RuntimeError as error:
         stop.ask()  # a signal to the whole group ends the process beside the training too
         # torch says so itself, or, where it waited for frames, in the error that its own came from.
-        ended = "killed by signal: (Killed|Term)"
-        if not any(re.search(ended, str(one)) for one in (error, error.__cause__)):
+        if not any(re.search("killed by signal: (Killed|Term)", str(one)) for one in (error, error.__cause__)):
             raise
         raise BackendError(
             "the process that prepares frames beside the training was killed; if it was for want of memory, free "
